@@ -1,0 +1,169 @@
+/* check.c: `ibinderfs --check`. Prints one line a step; what failed is followed by what to do. */
+#include "check.h"
+
+#include "cleanup.h"
+#include "failures.h"
+#include "fetch.h"
+#include "http.h"
+#include "loop.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct check {
+	uv_loop_t loop;
+	uv_timer_t deadline;
+	struct fetcher *fetcher;
+	struct fetch *fetch;
+	bool done;
+	int error;
+	struct listing *listing;
+};
+
+static void say(const char *step, bool ok, const char *text)
+{
+	printf("%-14s %s%s%s\n", step, ok ? "ok" : "FAILED", text[0] ? ": " : "", text);
+}
+
+static void on_done(void *data, int error, struct listing *listing)
+{
+	struct check *check = data;
+
+	check->fetch = NULL;
+	check->error = error;
+	check->listing = listing;
+	check->done = true;
+	uv_timer_stop(&check->deadline);
+	uv_stop(&check->loop);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+	struct check *check = timer->data;
+
+	check->error = -ETIMEDOUT;
+	check->done = true;
+	uv_stop(&check->loop);
+}
+
+static bool check_secret(const struct config *config, struct secret *ret_secret)
+{
+	struct buf error CLEANUP(buf_reset) = BUF_INIT(4096);
+	static const char *const origins[] = {
+		[CONFIG_SECRET_NONE] = "",
+		[CONFIG_SECRET_ENVIRONMENT] = "from the environment",
+		[CONFIG_SECRET_INLINE] = "from the configuration file",
+		[CONFIG_SECRET_FILE] = "from client_secret_file",
+		[CONFIG_SECRET_COMMAND] = "from client_secret_command",
+	};
+
+	if (config_read_secret(config, ret_secret, &error)) {
+		say("secret", false, buf_str(&error));
+		return false;
+	}
+	say("secret", true, origins[config->secret_source]);
+	return true;
+}
+
+/* What the failures noted say of this step. */
+static void say_failed(const char *step, const struct failures *failures, int error)
+{
+	struct buf text CLEANUP(buf_reset) = BUF_INIT(64 * 1024);
+
+	say(step, false, failures_errno_name(error));
+	if (failures_print(failures, &text) == 0)
+		fputs(buf_str(&text), stdout);
+	if (text.len == 0)
+		printf("%s\n", failures_advice(error, 0));
+}
+
+static void report(const struct check *check, const struct config *config,
+		   const struct failures *failures)
+{
+	struct token *token = fetcher_token(check->fetcher);
+	char text[320];
+	char url[256];
+
+	if (token_life_ms(token) == 0) {
+		say_failed("token", failures,
+			   token_error(token) ? token_error(token) : check->error);
+		return;
+	}
+	snprintf(text, sizeof(text), "good for %" PRId64 " s, from %s", token_life_ms(token) / 1000,
+		 log_url(config->auth_url, url, sizeof(url)));
+	say("token", true, text);
+	if (check->error) {
+		say_failed("listing", failures, check->error);
+		return;
+	}
+	snprintf(text, sizeof(text), "%" PRIu32 " entries, from %s", check->listing->dirs[0].count,
+		 log_url(config->api_url, url, sizeof(url)));
+	say("listing", true, text);
+}
+
+static int ask(struct check *check, const struct config *config, struct secret *secret,
+	       struct failures *failures)
+{
+	const struct provider_ops *ops = provider_find(config->provider);
+	struct provider_resource top = {.level = PROVIDER_TOP};
+	struct provider *provider = NULL;
+	struct http *http = NULL;
+	int error = http_new(&check->loop, config->timeout_ms, config->connections, config->ca_file,
+			     config->proxy, &http);
+
+	uv_timer_init(&check->loop, &check->deadline);
+	check->deadline.data = check;
+	if (!error)
+		error = ops->provider_new(config, &provider);
+	if (!error)
+		error = fetcher_new(&check->loop, http, config, ops, provider, failures,
+				    &check->fetcher);
+	if (!error) {
+		fetcher_renew(check->fetcher, secret);
+		error = fetch_start(check->fetcher, &top, ops->top_name, NULL, true, on_done, check,
+				    &check->fetch);
+	}
+	if (!error) {
+		loop_timer_start(&check->deadline, on_deadline, config->timeout_ms);
+		while (!check->done && uv_run(&check->loop, UV_RUN_DEFAULT))
+			;
+		report(check, config, failures);
+		error = check->error;
+	}
+	listing_unref(check->listing);
+	fetcher_free(check->fetcher);
+	http_free(http);
+	ops->provider_free(provider);
+	uv_close((uv_handle_t *)&check->deadline, NULL);
+	uv_run(&check->loop, UV_RUN_DEFAULT);
+	return error;
+}
+
+int check_run(const struct config *config)
+{
+	struct secret secret CLEANUP(secret_fini) = {NULL, 0};
+	/* static: too large for a stack, and there is one check in a process. */
+	static struct failures failures;
+	struct check check = {.error = 0};
+	char text[512];
+	int error;
+
+	snprintf(text, sizeof(text), "%s%s%s", config->source ? config->source : "the environment",
+		 config->source ? " in " : "", config->source ? config->file : "");
+	say("configuration", true, text);
+	if (!check_secret(config, &secret))
+		return -EACCES;
+	if (access("/dev/fuse", R_OK | W_OK))
+		printf("%-14s %s\n", "note", "/dev/fuse cannot be opened here: mounting will fail");
+	/* What fails is told as a step; the log would only repeat it. */
+	log_init(LOG_LEVEL_ERROR, LOG_TARGET_STDERR);
+	error = uv_loop_init(&check.loop);
+	if (error)
+		return error;
+	error = ask(&check, config, &secret, &failures);
+	uv_loop_close(&check.loop);
+	return error;
+}

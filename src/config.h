@@ -1,0 +1,87 @@
+/* config.h: options, configuration file and environment become one immutable structure.
+ *
+ * Precedence: -o options, then environment, then the file's section, then defaults. One table in
+ * config.c names every setting: its key (the same in -o and in the file), environment variable,
+ * type, default and range; usage text and `.ibinderfs/config` are printed from it.
+ * Errors are one line that says what is wrong, where it was set, and what to do; they never hold
+ * the value of a secret. */
+#ifndef IBINDERFS_CONFIG_H
+#define IBINDERFS_CONFIG_H
+
+#include "buf.h"
+#include "log.h"
+#include "secret.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum config_mode { CONFIG_MOUNT, CONFIG_CHECK, CONFIG_DEMO, CONFIG_HELP, CONFIG_VERSION };
+
+/* Where the client secret comes from; one of them is set. Kept so that SIGHUP can read it again. */
+enum config_secret_source {
+	CONFIG_SECRET_NONE,
+	CONFIG_SECRET_ENVIRONMENT,
+	CONFIG_SECRET_INLINE, /* in the configuration file, which then is checked like a secret file
+			       */
+	CONFIG_SECRET_FILE,
+	CONFIG_SECRET_COMMAND,
+};
+
+struct config {
+	enum config_mode mode;
+	bool foreground;
+	char *source;	  /* section of the file, or NULL: the environment alone */
+	char *mountpoint; /* absolute; NULL for --check, --help, --version */
+	char *file;	  /* the configuration file that was read, or NULL */
+
+	char *provider; /* "ibinder" */
+	char *tenant_id;
+	char *client_id;
+	enum config_secret_source secret_source;
+	char *secret_origin; /* path or command; NULL for the others */
+
+	char *api_url;	       /* without a trailing slash */
+	char *auth_url;	       /* the whole token endpoint */
+	char *subfolders_path; /* below api_url, with {binder} and {folder}; "" switches the call
+				  off */
+	char *ca_file;	       /* NULL: the system's */
+	char *proxy;	       /* NULL: the environment's, as libcurl reads it */
+
+	int64_t ttl_ms;
+	int64_t stale_ms;
+	int64_t timeout_ms;
+	size_t connections;
+	size_t page_size;
+	size_t memory; /* bytes */
+
+	enum log_level log_level;
+	enum log_target log_target;
+	bool log_target_set;
+
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+	bool allow_other;
+	bool allow_root;
+};
+
+/* Reads command line, environment and file. On failure appends one line (no newline) to `error`,
+ * and returns -EINVAL (the user's mistake), -EACCES (a secret's file is open to others), or another
+ * -errno. The caller frees the result with config_free. */
+int config_load(int argc, char **argv, struct config **ret_config, struct buf *error);
+void config_free(struct config *config);
+
+/* Reads the client secret from where the configuration says. Safe to call from another thread.
+ * A secret_command is killed after CONFIG_SECRET_COMMAND_MS. Errors as config_load. */
+#define CONFIG_SECRET_COMMAND_MS 10000
+int config_read_secret(const struct config *config, struct secret *ret_secret, struct buf *error);
+
+/* Appends the effective settings, one `key = value` a line, in the form the file takes; a secret
+ * shows where it comes from, never what it is. */
+int config_print(const struct config *config, struct buf *out);
+/* Appends the text for --help. */
+int config_usage(struct buf *out);
+
+#endif

@@ -1,0 +1,200 @@
+/* control.c: the texts of `.ibinderfs/`. Each printer returns 0 or the buffer's -errno. */
+#include "control.h"
+
+#include "loop.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Old or failed listings that the status names one by one. */
+#define STATUS_LISTED_MAX 20
+
+static const char *token_word(enum token_state state)
+{
+	static const char *const words[] = {
+		[TOKEN_IDLE] = "not asked for", [TOKEN_ASKING] = "being asked for",
+		[TOKEN_HELD] = "held",		[TOKEN_BACKING_OFF] = "not to be had",
+		[TOKEN_REFUSED] = "refused",
+	};
+
+	return words[state];
+}
+
+/* Whether the server answers, in a word, for both status files. */
+static const char *server_word(const struct control *control)
+{
+	if (fetcher_breaker_open(control->fetcher))
+		return "down";
+	if (fetcher_failing_since(control->fetcher))
+		return "failing";
+	if (fetcher_pause_ms(control->fetcher) > 0)
+		return "limiting";
+	return fetcher_counters(control->fetcher)->answers_ok ? "answering" : "not asked yet";
+}
+
+struct old_listings {
+	struct buf *out;
+	unsigned int listed;
+	unsigned int old;
+	unsigned int failed;
+};
+
+static void print_old(void *data, const char *path, int64_t age_ms, bool old, int error,
+		      const struct listing *listing)
+{
+	struct old_listings *lists = data;
+
+	lists->old += old && listing;
+	lists->failed += error != 0;
+	if (!error || lists->listed++ >= STATUS_LISTED_MAX)
+		return;
+	buf_printf(lists->out, "  %s: last fetch failed with %s, ", path,
+		   failures_errno_name(error));
+	if (listing && age_ms != INT64_MAX)
+		buf_printf(lists->out, "shown as it was %" PRId64 " s ago\n", age_ms / 1000);
+	else
+		buf_append_str(lists->out, listing ? "shown as it was\n" : "not shown\n");
+}
+
+int control_print_status(const struct control *control, struct buf *out)
+{
+	const struct fetch_counters *fetches = fetcher_counters(control->fetcher);
+	const struct tree_counters *tree = tree_counters(control->tree);
+	struct token *token = fetcher_token(control->fetcher);
+	struct buf failed = BUF_INIT(CONTROL_TEXT_MAX / 4);
+	struct old_listings lists = {.out = &failed};
+	int64_t failing_ms = fetcher_failing_since(control->fetcher);
+	char url[256];
+
+	tree_each_resource(control->tree, print_old, &lists);
+	buf_append_str(out, "ibinderfs      " IBINDERFS_VERSION ", mounted since ");
+	failures_print_time(out, control->mounted_wall_ns);
+	buf_printf(out, "\nserver         %s: %s",
+		   log_url(control->config->api_url, url, sizeof(url)), server_word(control));
+	if (failing_ms)
+		buf_printf(out, ", for %" PRId64 " s", (loop_now_ms() - failing_ms) / 1000);
+	if (fetcher_pause_ms(control->fetcher))
+		buf_printf(out, ", for another %" PRId64 " s",
+			   fetcher_pause_ms(control->fetcher) / 1000 + 1);
+	buf_printf(out, "\ntoken          %s", token_word(token_state(token)));
+	if (token_life_ms(token))
+		buf_printf(out, ", good for %" PRId64 " s", token_life_ms(token) / 1000);
+	if (token_error(token))
+		buf_printf(out, ", last try: %s", failures_errno_name(token_error(token)));
+	buf_append_str(out, "\n");
+	control->ops->describe(control->provider, out);
+	buf_printf(out,
+		   "listings       %" PRIu64 " cached, %u past ttl, %u failed; %zu of %zu MiB\n",
+		   tree->listings, lists.old, lists.failed, listing_bytes_alive() >> 20,
+		   control->config->memory >> 20);
+	buf_printf(out,
+		   "requests       %" PRIu64 " sent, %" PRIu64 " of them again, %" PRIu64
+		   " under way; %" PRIu64 " for tokens\n",
+		   fetches->requests, fetches->retries, fetches->in_flight, token_requests(token));
+	buf_printf(out, "waiting        %" PRIu64 " now, %" PRIu64 " so far, %" PRIu64 " in vain\n",
+		   tree->waiters, tree->waits, tree->deadlines_missed);
+	buf_append(out, buf_str(&failed), failed.len);
+	buf_reset(&failed);
+	return out->error;
+}
+
+static int print_status_json(const struct control *control, struct buf *out)
+{
+	const struct fetch_counters *fetches = fetcher_counters(control->fetcher);
+	const struct tree_counters *tree = tree_counters(control->tree);
+	struct token *token = fetcher_token(control->fetcher);
+	struct buf unused = BUF_INIT(CONTROL_TEXT_MAX / 4);
+	struct old_listings lists = {.out = &unused};
+	cJSON *root = cJSON_CreateObject();
+	char *text;
+	int error;
+
+	tree_each_resource(control->tree, print_old, &lists);
+	buf_reset(&unused);
+	cJSON_AddStringToObject(root, "version", IBINDERFS_VERSION);
+	cJSON_AddStringToObject(root, "server", server_word(control));
+	cJSON_AddStringToObject(root, "token", token_word(token_state(token)));
+	cJSON_AddNumberToObject(root, "token_seconds", (double)(token_life_ms(token) / 1000));
+	cJSON_AddNumberToObject(root, "token_requests", (double)token_requests(token));
+	cJSON_AddNumberToObject(root, "listings", (double)tree->listings);
+	cJSON_AddNumberToObject(root, "listings_past_ttl", lists.old);
+	cJSON_AddNumberToObject(root, "listings_failed", lists.failed);
+	cJSON_AddNumberToObject(root, "memory_bytes", (double)listing_bytes_alive());
+	cJSON_AddNumberToObject(root, "memory_max_bytes", (double)control->config->memory);
+	cJSON_AddNumberToObject(root, "requests", (double)fetches->requests);
+	cJSON_AddNumberToObject(root, "requests_in_flight", (double)fetches->in_flight);
+	cJSON_AddNumberToObject(root, "waiting", (double)tree->waiters);
+	cJSON_AddNumberToObject(root, "errors", (double)control->failures->total);
+	/* An object that lacks a member for want of memory would mislead. */
+	text = cJSON_GetArraySize(root) == 14 ? cJSON_Print(root) : NULL;
+	error = text ? buf_printf(out, "%s\n", text) : -ENOMEM;
+	cJSON_free(text);
+	cJSON_Delete(root);
+	return error;
+}
+
+static int print_errors(const struct control *control, struct buf *out)
+{
+	return failures_print(control->failures, out);
+}
+
+static int print_config(const struct control *control, struct buf *out)
+{
+	return config_print(control->config, out);
+}
+
+/* Prometheus' text format. */
+static int print_metrics(const struct control *control, struct buf *out)
+{
+	const struct fetch_counters *fetches = fetcher_counters(control->fetcher);
+	const struct tree_counters *tree = tree_counters(control->tree);
+	const struct {
+		const char *name;
+		const char *type;
+		uint64_t value;
+	} metrics[] = {
+		{"requests_total", "counter", fetches->requests},
+		{"request_retries_total", "counter", fetches->retries},
+		{"requests_in_flight", "gauge", fetches->in_flight},
+		{"requests_in_flight_max", "gauge", fetches->in_flight_max},
+		{"received_bytes_total", "counter", fetches->bytes},
+		{"answers_http2_total", "counter", fetches->http2},
+		{"answers_ok_total", "counter", fetches->answers_ok},
+		{"answers_refused_total", "counter", fetches->answers_refused},
+		{"answers_limited_total", "counter", fetches->answers_limited},
+		{"answers_broken_total", "counter", fetches->answers_broken},
+		{"network_errors_total", "counter", fetches->network_errors},
+		{"fetches_total", "counter", fetches->fetches},
+		{"fetches_failed_total", "counter", fetches->fetches_failed},
+		{"token_requests_total", "counter",
+		 token_requests(fetcher_token(control->fetcher))},
+		{"token_life_seconds", "gauge",
+		 (uint64_t)token_life_ms(fetcher_token(control->fetcher)) / 1000},
+		{"breaker_open", "gauge", fetcher_breaker_open(control->fetcher)},
+		{"nodes", "gauge", tree->nodes},
+		{"resources", "gauge", tree->resources},
+		{"listings", "gauge", tree->listings},
+		{"listing_bytes", "gauge", listing_bytes_alive()},
+		{"listing_evictions_total", "counter", tree->evictions},
+		{"served_fresh_total", "counter", tree->served_fresh},
+		{"served_stale_total", "counter", tree->served_stale},
+		{"waiters", "gauge", tree->waiters},
+		{"waits_total", "counter", tree->waits},
+		{"deadlines_missed_total", "counter", tree->deadlines_missed},
+		{"errors_total", "counter", control->failures->total},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		buf_printf(out, "# TYPE ibinderfs_%s %s\nibinderfs_%s %" PRIu64 "\n",
+			   metrics[i].name, metrics[i].type, metrics[i].name, metrics[i].value);
+	return out->error;
+}
+
+const struct control_file control_files[CONTROL_FILE_COUNT] = {
+	{"config", print_config},	    {"errors", print_errors},
+	{"metrics", print_metrics},	    {"status", control_print_status},
+	{"status.json", print_status_json},
+};

@@ -1,0 +1,38 @@
+/* control.h: the texts of `.ibinderfs/`. They say what the daemon knows, and never touch the
+ * network. None holds a secret: secrets have no printer. */
+#ifndef IBINDERFS_CONTROL_H
+#define IBINDERFS_CONTROL_H
+
+#include "buf.h"
+#include "config.h"
+#include "failures.h"
+#include "fetch.h"
+#include "provider.h"
+#include "tree.h"
+
+/* Everything that is shown; nothing is owned. */
+struct control {
+	const struct config *config;
+	const struct provider_ops *ops;
+	const struct provider *provider;
+	struct fetcher *fetcher;
+	const struct tree *tree;
+	const struct failures *failures;
+	int64_t mounted_wall_ns;
+};
+
+struct control_file {
+	const char *name;
+	int (*print)(const struct control *control, struct buf *out);
+};
+
+/* The files in `.ibinderfs/`, sorted by name. */
+#define CONTROL_FILE_COUNT 5
+extern const struct control_file control_files[CONTROL_FILE_COUNT];
+
+/* Longest text. */
+#define CONTROL_TEXT_MAX (4 * 1024 * 1024)
+
+int control_print_status(const struct control *control, struct buf *out);
+
+#endif

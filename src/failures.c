@@ -1,0 +1,144 @@
+/* failures.c: the ring of latest failures. Cannot fail. */
+#include "failures.h"
+
+#include "log.h"
+#include "loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000LL
+
+static struct failure *latest_of(struct failures *failures, const char *path)
+{
+	unsigned long oldest =
+		failures->total > FAILURES_KEPT ? failures->total - FAILURES_KEPT : 0;
+	unsigned long at;
+
+	for (at = failures->total; at > oldest; at--) {
+		struct failure *failure = &failures->ring[(at - 1) % FAILURES_KEPT];
+
+		if (strcmp(failure->path, path) == 0)
+			return failure;
+	}
+	return NULL;
+}
+
+/* The server's words come from outside: what a terminal or a line-based reader could act on goes.
+ */
+static void make_plain(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+	}
+}
+
+void failures_note(struct failures *failures, const struct failure *failure)
+{
+	struct failure *latest = latest_of(failures, failure->path);
+	int64_t now_ns = loop_wall_ns();
+
+	if (latest && latest->error == failure->error && latest->status == failure->status) {
+		latest->last_wall_ns = now_ns;
+		latest->count++;
+		return;
+	}
+	latest = &failures->ring[failures->total++ % FAILURES_KEPT];
+	*latest = *failure;
+	latest->first_wall_ns = now_ns;
+	latest->last_wall_ns = now_ns;
+	latest->count = 1;
+	make_plain(latest->path);
+	make_plain(latest->what);
+	make_plain(latest->title);
+	make_plain(latest->trace_id);
+	log_warning("%s: %s (%s)%s%s%s%s", latest->path, latest->what,
+		    failures_errno_name(latest->error),
+		    latest->title[0] ? ", the server says: " : "", latest->title,
+		    latest->trace_id[0] ? ", traceId " : "", latest->trace_id);
+}
+
+const char *failures_advice(int error, long status)
+{
+	switch (error) {
+	case -EACCES:
+		return status == 403 ? "the API client's role or tenant does not allow this"
+				     : "check client id, secret and tenant id, then send SIGHUP";
+	case -EBUSY:
+		return "the API's request allowance is used up; wait, or lower connections=";
+	case -EHOSTUNREACH:
+		return "check the network, DNS and proxy=; retried by itself";
+	case -ETIMEDOUT:
+		return "the server is slow or silent; retried by itself; raise timeout= if it is "
+		       "just slow";
+	case -EPROTO:
+		return "the server's certificate or TLS version is not acceptable; check ca_file=, "
+		       "proxy= and the clock";
+	case -EBADMSG:
+		return status >= 300 && status < 400
+			       ? "API calls do not follow redirects; check api_url= and auth_url="
+			       : "the answer is not what the API's documentation says; check "
+				 "api_url=, "
+				 "and report it with the traceId";
+	case -EFBIG:
+		return "raise memory=";
+	case -EIO:
+		return "the server has a fault; retried by itself; its support asks for the "
+		       "traceId";
+	case -ENOENT:
+		return "it is no longer there";
+	case -ENOMEM:
+		return "the machine is out of memory";
+	default:
+		return "";
+	}
+}
+
+const char *failures_errno_name(int error)
+{
+	const char *name = strerrorname_np(-error);
+
+	return name ? name : "unknown";
+}
+
+void failures_print_time(struct buf *out, int64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / NS_PER_S);
+	char text[32];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	buf_append_str(out, text);
+}
+
+int failures_print(const struct failures *failures, struct buf *out)
+{
+	unsigned long at = failures->total > FAILURES_KEPT ? failures->total - FAILURES_KEPT : 0;
+
+	for (; at < failures->total; at++) {
+		const struct failure *failure = &failures->ring[at % FAILURES_KEPT];
+		const char *advice = failures_advice(failure->error, failure->status);
+
+		failures_print_time(out, failure->last_wall_ns);
+		buf_printf(out, " %s %s: %s", failures_errno_name(failure->error), failure->path,
+			   failure->what);
+		if (failure->status)
+			buf_printf(out, " (HTTP %ld)", failure->status);
+		if (failure->title[0])
+			buf_printf(out, "; the server says: %s", failure->title);
+		if (failure->trace_id[0])
+			buf_printf(out, "; traceId %s", failure->trace_id);
+		if (failure->count > 1) {
+			buf_printf(out, "; %lu times since ", failure->count);
+			failures_print_time(out, failure->first_wall_ns);
+		}
+		if (advice[0])
+			buf_printf(out, "; %s", advice);
+		buf_append_str(out, "\n");
+	}
+	return out->error;
+}

@@ -1,0 +1,356 @@
+/* fs.c: the FUSE session, and which function serves which request. See fs_internal.h for the rest.
+ *
+ * Owns the session and the handles of open files and directories. */
+#include "fs_internal.h"
+
+#include "log.h"
+#include "name.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Requests taken from the kernel before the loop sees to its other events. */
+#define RECEIVE_BATCH 64
+#define NS_PER_S      1000000000LL
+#define BLOCK_BYTES   512
+
+/* --- Handles and attributes --- */
+
+struct open_handle *fs_handle_new(struct fs *fs)
+{
+	struct open_handle *handle = calloc(1, sizeof(*handle));
+
+	if (handle)
+		TAILQ_INSERT_TAIL(&fs->handles, handle, link);
+	return handle;
+}
+
+void fs_handle_free(struct fs *fs, struct open_handle *handle)
+{
+	TAILQ_REMOVE(&fs->handles, handle, link);
+	listing_unref(handle->listing);
+	buf_reset(&handle->text);
+	free(handle);
+}
+
+void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, bool is_dir,
+		  int64_t mtime_ns, off_t size)
+{
+	struct timespec time = {.tv_sec = mtime_ns / NS_PER_S, .tv_nsec = mtime_ns % NS_PER_S};
+
+	if (time.tv_nsec < 0) {
+		time.tv_nsec += NS_PER_S;
+		time.tv_sec--;
+	}
+	*attr = (struct stat){
+		.st_ino = ino,
+		.st_mode = (is_dir ? S_IFDIR | 0555 : S_IFREG | 0444) & ~fs->config->umask,
+		/* 1 for a directory says that it does not count its sub-directories. */
+		.st_nlink = 1,
+		.st_uid = fs->config->uid,
+		.st_gid = fs->config->gid,
+		.st_size = size,
+		.st_blocks = (size + BLOCK_BYTES - 1) / BLOCK_BYTES,
+		.st_atim = time,
+		.st_mtim = time,
+		.st_ctim = time,
+	};
+}
+
+void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry *entry,
+		   struct stat *attr)
+{
+	int64_t mtime_ns = entry->mtime_ns;
+	const struct listing *inside;
+
+	if (node->type == LISTING_DIR) {
+		inside = tree_peek(node->dir.inside);
+		/* A binder's own listing knows when its entries last changed. */
+		if (entry->dir == LISTING_ELSEWHERE && inside)
+			mtime_ns = inside->dirs[0].mtime_ns;
+		fs_attr_fill(fs, attr, entry->ino, true, mtime_ns, 0);
+	} else {
+		node->file.told_version = entry->version;
+		fs_attr_fill(fs, attr, entry->ino, false, mtime_ns, entry->body_len);
+	}
+}
+
+/* --- Requests --- */
+
+static void fs_init(void *data, struct fuse_conn_info *conn)
+{
+	struct fs *fs = data;
+
+	/* Forced: AUTO starts a walk with one look-up per entry and gains nothing (measured). */
+	conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
+	conn->want &= ~(unsigned int)FUSE_CAP_READDIRPLUS_AUTO;
+	/* A look-up that waits must not hold up others in the same directory. */
+	conn->want |= conn->capable & FUSE_CAP_PARALLEL_DIROPS;
+	conn->want |= conn->capable & FUSE_CAP_AUTO_INVAL_DATA;
+	/* Requests are small: a pipe would only add system calls. */
+	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				      FUSE_CAP_SPLICE_MOVE);
+	fs->ready(fs->data);
+}
+
+static void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	if (fs_is_fixed_dir(parent))
+		fs_fixed_lookup(req, parent, name);
+	else
+		fs_op_run(req, OP_LOOKUP, parent, name, NULL);
+}
+
+static void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	tree_forget(fs_of(req)->tree, ino, lookups);
+	fuse_reply_none(req);
+}
+
+static void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		tree_forget(fs_of(req)->tree, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat attr;
+	double timeout_s;
+
+	if (ino >= LISTING_INO_MIN) {
+		fs_op_run(req, OP_GETATTR, ino, NULL, fi);
+		return;
+	}
+	fs_fixed_attr(fs_of(req), ino, &attr, &timeout_s);
+	fuse_reply_attr(req, &attr, timeout_s);
+}
+
+static void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	if (fs_is_fixed_dir(ino))
+		fs_fixed_opendir(req, fi);
+	else
+		fs_op_run(req, OP_OPENDIR, ino, NULL, fi);
+}
+
+static void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	fs_handle_free(fs_of(req), fs_handle(fi));
+	fuse_reply_err(req, 0);
+}
+
+static void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	if (fs_is_control_file(ino))
+		fs_control_open(req, ino, fi);
+	else
+		fs_op_run(req, OP_OPEN, ino, NULL, fi);
+}
+
+static void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	const struct open_handle *handle = fs_handle(fi);
+	const char *bytes = handle->listing ? listing_body(handle->listing, handle->file.entry)
+					    : handle->text.data;
+	size_t len = handle->listing ? handle->file.entry->body_len : handle->text.len;
+
+	(void)ino;
+	if (offset < 0 || (size_t)offset >= len) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
+	if (size > len - (size_t)offset)
+		size = len - (size_t)offset;
+	fuse_reply_buf(req, bytes + offset, size);
+}
+
+static void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct open_handle *handle = fs_handle(fi);
+	struct node *node = tree_node(fs_of(req)->tree, ino);
+
+	if (handle->file.paged && node)
+		node->file.handles--;
+	fs_handle_free(fs_of(req), handle);
+	fuse_reply_err(req, 0);
+}
+
+static void fs_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs stat = {
+		.f_bsize = 4096,
+		.f_frsize = 4096,
+		.f_namemax = NAME_BYTES_MAX,
+		.f_flag = ST_RDONLY,
+	};
+
+	(void)ino;
+	fuse_reply_statfs(req, &stat);
+}
+
+/* What is missing here answers ENOSYS, which the kernel remembers: so xattrs cost nothing. */
+static const struct fuse_lowlevel_ops operations = {
+	.init = fs_init,
+	.lookup = fs_lookup,
+	.forget = fs_forget,
+	.forget_multi = fs_forget_multi,
+	.getattr = fs_getattr,
+	.opendir = fs_opendir,
+	.readdir = fs_readdir,
+	.readdirplus = fs_readdirplus,
+	.releasedir = fs_releasedir,
+	.open = fs_open,
+	.read = fs_read,
+	.release = fs_release,
+	.statfs = fs_statfs,
+};
+
+/* --- Session --- */
+
+static void on_readable(void *data)
+{
+	struct fs *fs = data;
+	int batch;
+
+	for (batch = 0; batch < RECEIVE_BATCH; batch++) {
+		int result = fuse_session_receive_buf(fs->session, &fs->buf);
+
+		if (result == -EAGAIN || result == -EINTR)
+			return;
+		if (result <= 0 || fuse_session_exited(fs->session)) {
+			/* Unmounted (ENODEV), or beyond help: either way the session is over. */
+			uv_poll_stop(&fs->reader.poll);
+			fs->ended(fs->data);
+			return;
+		}
+		fuse_session_process_buf(fs->session, &fs->buf);
+		fs_ops_interrupted(fs);
+	}
+}
+
+static void on_libfuse_log(enum fuse_log_level level, const char *format, va_list arguments)
+{
+	char text[512];
+	size_t len;
+
+	vsnprintf(text, sizeof(text), format, arguments);
+	len = strlen(text);
+	while (len > 0 && text[len - 1] == '\n')
+		text[--len] = '\0';
+	log_write(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG, "%s", text);
+}
+
+/* The mount's options; the name may hold commas, which separate them. */
+static int mount_options(const struct config *config, struct fuse_args *args)
+{
+	struct buf options = BUF_INIT(4096);
+	const char *at;
+	int error;
+
+	buf_append_str(&options, "ro,nosuid,nodev,noexec,subtype=ibinderfs,fsname=ibinderfs");
+	for (at = config->source; at && *at; at++) {
+		if (at == config->source)
+			buf_append_str(&options, "#");
+		if (*at == ',' || *at == '\\')
+			buf_append_str(&options, "\\");
+		buf_append(&options, at, 1);
+	}
+	if (config->allow_other)
+		buf_append_str(&options, ",allow_other,default_permissions");
+	if (config->allow_root)
+		buf_append_str(&options, ",allow_root,default_permissions");
+	error = options.error;
+	if (!error && (fuse_opt_add_arg(args, "ibinderfs") || fuse_opt_add_arg(args, "-o") ||
+		       fuse_opt_add_arg(args, buf_str(&options))))
+		error = -ENOMEM;
+	buf_reset(&options);
+	return error;
+}
+
+static int session_mount(struct fs *fs)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int error = mount_options(fs->config, &args);
+	int fd;
+
+	fuse_set_log_func(on_libfuse_log);
+	if (!error) {
+		fs->session = fuse_session_new(&args, &operations, sizeof(operations), fs);
+		if (!fs->session || fuse_session_mount(fs->session, fs->config->mountpoint))
+			error = -EIO;
+	}
+	fuse_opt_free_args(&args);
+	if (error)
+		return error;
+	fs->mounted = true;
+	fd = fuse_session_fd(fs->session);
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return -errno;
+	return loop_reader_start(&fs->reader, fs->loop, fd, on_readable, fs);
+}
+
+int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
+	   const struct control *control, void (*ready)(void *data), void (*ended)(void *data),
+	   void *data, struct fs **ret_fs)
+{
+	struct fs *fs = calloc(1, sizeof(*fs));
+	int error;
+
+	if (!fs)
+		return -ENOMEM;
+	fs->loop = loop;
+	fs->config = config;
+	fs->tree = tree;
+	fs->control = control;
+	fs->ready = ready;
+	fs->ended = ended;
+	fs->data = data;
+	fs->started_wall_ns = loop_wall_ns();
+	TAILQ_INIT(&fs->parked);
+	TAILQ_INIT(&fs->interrupted);
+	TAILQ_INIT(&fs->handles);
+	error = session_mount(fs);
+	if (error)
+		fs_free(fs);
+	else
+		*ret_fs = fs;
+	return error;
+}
+
+static void reader_closed(uv_handle_t *handle)
+{
+	struct loop_reader *reader = handle->data;
+
+	free(reader->data);
+}
+
+void fs_free(struct fs *fs)
+{
+	struct open_handle *handle;
+
+	if (!fs)
+		return;
+	fs_ops_end(fs);
+	/* libuv must let go of the descriptor before libfuse closes it. */
+	if (fs->reader.data)
+		uv_close((uv_handle_t *)&fs->reader.poll, reader_closed);
+	if (fs->mounted)
+		fuse_session_unmount(fs->session);
+	if (fs->session)
+		fuse_session_destroy(fs->session);
+	while ((handle = TAILQ_FIRST(&fs->handles)))
+		fs_handle_free(fs, handle);
+	free(fs->buf.mem);
+	if (!fs->reader.data)
+		free(fs);
+}

@@ -1,0 +1,25 @@
+/* fs.h: the FUSE session: requests of the kernel answered from the tree, or parked until it can.
+ *
+ * The only caller of fuse_reply_*. Every request is answered exactly once: at once, when what it
+ * waits for arrives, at its deadline, or when its caller is interrupted. */
+#ifndef IBINDERFS_FS_H
+#define IBINDERFS_FS_H
+
+#include "config.h"
+#include "control.h"
+#include "tree.h"
+
+#include <uv.h>
+
+struct fs;
+
+/* Makes a session and mounts it; libfuse's reasons for a failure are logged. `ready` is called when
+ * the kernel has said hello, `ended` when it was unmounted; both from the loop. What is passed in
+ * must outlive the fs. Returns 0, -ENOMEM, or -EIO. */
+int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
+	   const struct control *control, void (*ready)(void *data), void (*ended)(void *data),
+	   void *data, struct fs **ret_fs);
+/* Answers what is parked with ENODEV, unmounts (lazily if busy), frees. NULL is legal. */
+void fs_free(struct fs *fs);
+
+#endif

@@ -1,0 +1,117 @@
+/* fs_dir.c: reading directories, with the attributes of all entries (readdirplus): one listing
+ * fills everything. An entry counts as looked up once it is in the reply. */
+#include "fs_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Longest reply; the kernel asks for less. */
+#define REPLY_BYTES_MAX (128 * 1024)
+
+/* One entry on its way into a reply. */
+struct slot {
+	const char *name;
+	struct fuse_entry_param param; /* ino 0: no look-up is counted */
+	struct node *node;	       /* whose lookup was counted for it */
+};
+
+/* The entry at `index`: ".", "..", then the directory's. Returns 0, -ENOENT past the last, -ENOMEM.
+ */
+static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t ino, size_t index,
+		     bool plus, struct slot *slot)
+{
+	struct fs_fixed fixed;
+	const struct listing_entry *entry;
+	const struct listing_dir *dir;
+
+	*slot = (struct slot){.name = index == 0 ? "." : ".."};
+	if (index < 2) {
+		slot->param.attr.st_ino = ino;
+		slot->param.attr.st_mode = S_IFDIR;
+		return 0;
+	}
+	index -= 2;
+	if (!handle->listing) {
+		if (!fs_fixed_entry(fs, ino, index, &fixed))
+			return -ENOENT;
+		slot->name = fixed.name;
+		slot->param.ino = fixed.ino;
+		slot->param.entry_timeout = FS_FIXED_TIMEOUT_S;
+		fs_fixed_attr(fs, slot->param.ino, &slot->param.attr, &slot->param.attr_timeout);
+		return 0;
+	}
+	dir = &handle->listing->dirs[handle->dir.index];
+	if (index >= dir->count)
+		return -ENOENT;
+	entry = &handle->listing->entries[dir->first + index];
+	slot->name = listing_name(handle->listing, entry);
+	slot->param.attr.st_ino = entry->ino;
+	slot->param.attr.st_mode = entry->type == LISTING_DIR ? S_IFDIR : S_IFREG;
+	/* What has been replaced since the directory was opened must not enter the caches. */
+	if (!plus || handle->listing != tree_peek(handle->dir.resource))
+		return 0;
+	if (tree_lookup(fs->tree, handle->dir.resource, handle->listing, entry, &slot->node))
+		return -ENOMEM;
+	slot->param.ino = entry->ino;
+	slot->param.entry_timeout = tree_timeout_s(fs->tree, handle->dir.resource);
+	slot->param.attr_timeout = slot->param.entry_timeout;
+	fs_entry_attr(fs, slot->node, entry, &slot->param.attr);
+	return 0;
+}
+
+static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		     struct fuse_file_info *fi, bool plus)
+{
+	const struct open_handle *handle = fs_handle(fi);
+	struct fs *fs = fs_of(req);
+	size_t used = 0;
+	char *reply;
+	int error = 0;
+
+	if (size > REPLY_BYTES_MAX)
+		size = REPLY_BYTES_MAX;
+	reply = malloc(size);
+	if (!reply) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	for (;; offset++) {
+		struct slot slot;
+		size_t need;
+
+		error = slot_fill(fs, handle, ino, (size_t)offset, plus, &slot);
+		if (error)
+			break;
+		if (plus)
+			need = fuse_add_direntry_plus(req, reply + used, size - used, slot.name,
+						      &slot.param, offset + 1);
+		else
+			need = fuse_add_direntry(req, reply + used, size - used, slot.name,
+						 &slot.param.attr, offset + 1);
+		if (need > size - used) {
+			/* It did not fit, so the kernel does not learn of it. */
+			if (slot.node)
+				tree_forget(fs->tree, slot.param.ino, 1);
+			break;
+		}
+		used += need;
+	}
+	/* After some entries an error waits for the next call. */
+	if (error == -ENOMEM && used == 0)
+		fuse_reply_err(req, ENOMEM);
+	else
+		fuse_reply_buf(req, reply, used);
+	free(reply);
+}
+
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		struct fuse_file_info *fi)
+{
+	read_dir(req, ino, size, offset, fi, false);
+}
+
+void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	read_dir(req, ino, size, offset, fi, true);
+}

@@ -1,0 +1,490 @@
+/* http.c: libcurl's multi interface driven by libuv.
+ *
+ * Owns the multi handle, its connections, and one poll handle for each of curl's sockets. A
+ * transfer is freed when its `done` has been called or http_cancel is. */
+#include "http.h"
+
+#include "cleanup.h"
+#include "loop.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* Slower than this for `timeout` counts as dead (the bound CernVM-FS uses). */
+#define LOW_SPEED_BYTES_PER_S 1024L
+/* A whole transfer may take this many times the timeout. */
+#define TRANSFER_TIMEOUTS     6
+#define TRANSFERS_CONNECT_MAX 256L
+
+struct http {
+	CURLM *multi;
+	uv_loop_t *loop;
+	uv_timer_t timer;
+	int64_t timeout_ms;
+	char *ca_file;			 /* owned, or NULL */
+	char *proxy;			 /* owned, or NULL */
+	struct http_transfer *transfers; /* all under way, doubly linked */
+};
+
+struct http_transfer {
+	struct http *http;
+	CURL *easy;
+	struct curl_slist *headers;
+	char *body; /* what is sent; owned, overwritten before it is freed */
+	size_t body_len;
+	struct http_response response;
+	char curl_text[CURL_ERROR_SIZE];
+	void (*done)(void *data, struct http_response *response);
+	void *data;
+	struct http_transfer *next;
+	struct http_transfer **link; /* what points here */
+};
+
+/* One of curl's sockets. Freed by the loop once closed. */
+struct http_socket {
+	uv_poll_t poll;
+	struct http *http;
+	curl_socket_t fd;
+};
+
+static void transfer_free(struct http_transfer *transfer)
+{
+	*transfer->link = transfer->next;
+	if (transfer->next)
+		transfer->next->link = transfer->link;
+	curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+	curl_easy_cleanup(transfer->easy);
+	curl_slist_free_all(transfer->headers);
+	if (transfer->body)
+		explicit_bzero(transfer->body, transfer->body_len);
+	free(transfer->body);
+	/* A token answer may be among them. */
+	buf_wipe(&transfer->response.body);
+	free(transfer);
+}
+
+/* The errno that a failed transfer shows to users: see DESIGN "Errors are errno". */
+static int errno_of(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	case CURLE_OUT_OF_MEMORY:
+		return -ENOMEM;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+		return -EPROTO;
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return -EBADMSG;
+	default:
+		return -EHOSTUNREACH;
+	}
+}
+
+static void transfer_finish(struct http_transfer *transfer, CURLcode code)
+{
+	struct http_response *response = &transfer->response;
+	struct curl_header *header;
+	long version = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &response->status);
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+	response->http2 = version == CURL_HTTP_VERSION_2_0;
+	response->retry_after_ms = -1;
+	if (curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) ==
+	    CURLHE_OK)
+		response->retry_after_ms = http_parse_retry_after(header->value, time(NULL));
+	if (response->body.error) {
+		response->error = response->body.error;
+		snprintf(response->text, sizeof(response->text), "%s",
+			 response->error == -EFBIG ? "the answer is too large" : "out of memory");
+	} else if (code != CURLE_OK) {
+		response->error = errno_of(code);
+		snprintf(response->text, sizeof(response->text), "%s",
+			 transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(code));
+	}
+	transfer->done(transfer->data, response);
+	transfer_free(transfer);
+}
+
+/* Tells the owners of finished transfers. They may send and cancel others meanwhile. */
+static void reap(struct http *http)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		char *transfer;
+		CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		transfer_finish((struct http_transfer *)transfer, code);
+	}
+}
+
+/* curl's multi handle failing means it is out of memory or misused; waiting on would spin or hang.
+ */
+static void fail_all(struct http *http)
+{
+	while (http->transfers)
+		transfer_finish(http->transfers, CURLE_OUT_OF_MEMORY);
+}
+
+static void act(struct http *http, curl_socket_t fd, int events)
+{
+	int running;
+
+	if (curl_multi_socket_action(http->multi, fd, events, &running) != CURLM_OK)
+		fail_all(http);
+	else
+		reap(http);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+	struct http_socket *socket = poll->data;
+	int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+
+	if (events & UV_READABLE)
+		flags |= CURL_CSELECT_IN;
+	if (events & UV_WRITABLE)
+		flags |= CURL_CSELECT_OUT;
+	act(socket->http, socket->fd, flags);
+}
+
+static int curl_wants_timer(CURLM *multi, long timeout_ms, void *data)
+{
+	struct http *http = data;
+
+	(void)multi;
+	if (timeout_ms < 0)
+		uv_timer_stop(&http->timer);
+	else
+		loop_timer_start(&http->timer, on_timer, timeout_ms);
+	return 0;
+}
+
+static void socket_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+	struct http *http = data;
+	struct http_socket *socket = socket_data;
+	int events = 0;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (socket)
+			uv_close((uv_handle_t *)&socket->poll, socket_closed);
+		curl_multi_assign(http->multi, fd, NULL);
+		return 0;
+	}
+	if (!socket) {
+		socket = calloc(1, sizeof(*socket));
+		if (!socket)
+			return -1;
+		socket->http = http;
+		socket->fd = fd;
+		if (uv_poll_init_socket(http->loop, &socket->poll, fd)) {
+			free(socket);
+			return -1;
+		}
+		socket->poll.data = socket;
+		curl_multi_assign(http->multi, fd, socket);
+	}
+	if (what & CURL_POLL_IN)
+		events |= UV_READABLE;
+	if (what & CURL_POLL_OUT)
+		events |= UV_WRITABLE;
+	return uv_poll_start(&socket->poll, events, on_socket) ? -1 : 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *data)
+{
+	struct http_transfer *transfer = data;
+
+	/* Anything but the full count ends the transfer; body.error says why. */
+	return buf_append(&transfer->response.body, bytes, size * count) ? 0 : size * count;
+}
+
+int http_new(uv_loop_t *loop, int64_t timeout_ms, size_t connections, const char *ca_file,
+	     const char *proxy, struct http **ret_http)
+{
+	struct http *http = calloc(1, sizeof(*http));
+	long most = connections < TRANSFERS_CONNECT_MAX ? (long)connections : TRANSFERS_CONNECT_MAX;
+
+	if (!http)
+		return -ENOMEM;
+	http->loop = loop;
+	http->timeout_ms = timeout_ms;
+	uv_timer_init(loop, &http->timer);
+	http->timer.data = http;
+	http->multi = curl_multi_init();
+	http->ca_file = ca_file ? strdup(ca_file) : NULL;
+	http->proxy = proxy ? strdup(proxy) : NULL;
+	if (!http->multi || (ca_file && !http->ca_file) || (proxy && !http->proxy)) {
+		http_free(http);
+		return -ENOMEM;
+	}
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, curl_wants_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, curl_wants_timer);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, most);
+	*ret_http = http;
+	return 0;
+}
+
+static void http_closed(uv_handle_t *timer)
+{
+	free(timer->data);
+}
+
+void http_free(struct http *http)
+{
+	if (!http)
+		return;
+	while (http->transfers)
+		transfer_free(http->transfers);
+	if (http->multi)
+		curl_multi_cleanup(http->multi);
+	free(http->ca_file);
+	free(http->proxy);
+	/* The timer belongs to the loop until it says that it is closed. */
+	uv_close((uv_handle_t *)&http->timer, http_closed);
+}
+
+static CURLcode set_headers(struct http_transfer *transfer, const struct http_request *request,
+			    const struct secret *bearer)
+{
+	struct curl_slist *list = NULL;
+	struct buf line CLEANUP(buf_wipe) = BUF_INIT(SECRET_BYTES_MAX + 64);
+	size_t i;
+
+	/* "Expect:" would cost a round trip on larger bodies. */
+	static const char *const fixed[] = {"Accept: application/json", "Expect:"};
+
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		list = curl_slist_append(transfer->headers, fixed[i]);
+		if (!list)
+			return CURLE_OUT_OF_MEMORY;
+		transfer->headers = list;
+	}
+	for (i = 0; i < HTTP_HEADERS_MAX && request->headers[i]; i++) {
+		list = curl_slist_append(transfer->headers, request->headers[i]);
+		if (!list)
+			return CURLE_OUT_OF_MEMORY;
+		transfer->headers = list;
+	}
+	if (request->content_type) {
+		buf_printf(&line, "Content-Type: %s", request->content_type);
+		list = line.error ? NULL : curl_slist_append(transfer->headers, buf_str(&line));
+		if (!list)
+			return CURLE_OUT_OF_MEMORY;
+		transfer->headers = list;
+		buf_wipe(&line);
+	}
+	if (bearer) {
+		buf_printf(&line, "Authorization: Bearer %s", bearer->value);
+		list = line.error ? NULL : curl_slist_append(transfer->headers, buf_str(&line));
+		if (!list)
+			return CURLE_OUT_OF_MEMORY;
+		transfer->headers = list;
+	}
+	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+static CURLcode set_tls_and_proxy(struct http_transfer *transfer, bool plain)
+{
+	CURL *easy = transfer->easy;
+	CURLcode code;
+
+	code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
+	if (code)
+		return code;
+	code = curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (code)
+		return code;
+	if (transfer->http->ca_file) {
+		code = curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->http->ca_file);
+		if (code)
+			return code;
+	}
+	/* Plain HTTP is for loopback alone: a proxy would carry it, and the token, elsewhere. */
+	if (plain)
+		return curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	return transfer->http->proxy ? curl_easy_setopt(easy, CURLOPT_PROXY, transfer->http->proxy)
+				     : CURLE_OK;
+}
+
+static CURLcode set_options(struct http_transfer *transfer, const struct http_request *request)
+{
+	CURL *easy = transfer->easy;
+	int64_t timeout_ms = transfer->http->timeout_ms;
+	bool plain = strncasecmp(request->url, "http:", 5) == 0;
+	CURLcode code;
+
+	/* None of these can fail: they take no copy. */
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)transfer);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms * TRANSFER_TIMEOUTS);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES_PER_S);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((timeout_ms + 999) / 1000));
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
+	/* Without this, removing a transfer whose name is being resolved waits for getaddrinfo
+	 * (curl/curl#8515, #9147). */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	/* Wait for a connection to tell whether it multiplexes instead of opening sixteen. Plain
+	 * HTTP cannot, so there is nothing to wait for. */
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, plain ? 0L : 1L);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+			 plain ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+	if (strcmp(request->method, "POST") == 0) {
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body ? transfer->body : "");
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len);
+	}
+	code = curl_easy_setopt(easy, CURLOPT_URL, request->url);
+	if (code)
+		return code;
+	code = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+	if (code)
+		return code;
+	return set_tls_and_proxy(transfer, plain);
+}
+
+int http_send(struct http *http, const struct http_request *request, const struct secret *bearer,
+	      void (*done)(void *data, struct http_response *response), void *data,
+	      struct http_transfer **ret_transfer)
+{
+	struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+
+	if (!transfer)
+		return -ENOMEM;
+	transfer->http = http;
+	transfer->done = done;
+	transfer->data = data;
+	transfer->response.body = BUF_INIT(HTTP_BODY_MAX);
+	transfer->next = http->transfers;
+	transfer->link = &http->transfers;
+	if (http->transfers)
+		http->transfers->link = &transfer->next;
+	http->transfers = transfer;
+	transfer->easy = curl_easy_init();
+	if (!transfer->easy)
+		goto fail;
+	if (request->body) {
+		transfer->body = malloc(request->body_len + 1);
+		if (!transfer->body)
+			goto fail;
+		memcpy(transfer->body, request->body, request->body_len);
+		transfer->body_len = request->body_len;
+	}
+	if (set_options(transfer, request) || set_headers(transfer, request, bearer))
+		goto fail;
+	if (curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK)
+		goto fail;
+	*ret_transfer = transfer;
+	return 0;
+fail:
+	transfer_free(transfer);
+	return -ENOMEM;
+}
+
+void http_cancel(struct http_transfer *transfer)
+{
+	transfer_free(transfer);
+}
+
+void http_request_fini(struct http_request *request)
+{
+	size_t i;
+
+	free(request->url);
+	if (request->body)
+		explicit_bzero(request->body, request->body_len);
+	free(request->body);
+	for (i = 0; i < HTTP_HEADERS_MAX; i++)
+		free(request->headers[i]);
+	memset(request, 0, sizeof(*request));
+}
+
+int http_request_header(struct http_request *request, const char *name, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < HTTP_HEADERS_MAX; i++) {
+		if (request->headers[i])
+			continue;
+		if (asprintf(&request->headers[i], "%s: %s", name, value) < 0) {
+			request->headers[i] = NULL;
+			return -ENOMEM;
+		}
+		return 0;
+	}
+	return -E2BIG;
+}
+
+int http_escape(struct buf *out, const char *text, size_t len)
+{
+	char *escaped;
+	int error;
+
+	if (len == 0)
+		return 0; /* curl would take 0 to mean strlen */
+	escaped = curl_easy_escape(NULL, text, (int)len);
+	error = escaped ? buf_append_str(out, escaped) : -ENOMEM;
+	if (escaped)
+		explicit_bzero(escaped, strlen(escaped)); /* it may be the client secret */
+	curl_free(escaped);
+	return error;
+}
+
+int64_t http_parse_retry_after(const char *value, int64_t wall_now_s)
+{
+	char *end;
+	long long seconds;
+	time_t date;
+
+	errno = 0;
+	seconds = strtoll(value, &end, 10);
+	if (end == value || *end != '\0') {
+		date = curl_getdate(value, NULL);
+		if (date == -1)
+			return -1;
+		seconds = date > wall_now_s ? (long long)date - wall_now_s : 0;
+	}
+	if (seconds < 0)
+		return -1;
+	if (errno == ERANGE || seconds > HTTP_RETRY_AFTER_MAX_MS / 1000)
+		return HTTP_RETRY_AFTER_MAX_MS;
+	return seconds * 1000;
+}

@@ -1,0 +1,73 @@
+/* http.h: HTTP requests on the loop. The only user of libcurl.
+ *
+ * One multi handle owns the connections; each request has a fresh easy handle, so nothing of one
+ * request (headers, credentials) can leak into the next. API requests never follow a redirect: curl
+ * would take custom headers such as the tenant's along to another host. TLS is always verified, 1.2
+ * or later; there is no switch for that. Bodies are bounded by HTTP_BODY_MAX, time by the timeouts.
+ */
+#ifndef IBINDERFS_HTTP_H
+#define IBINDERFS_HTTP_H
+
+#include "buf.h"
+#include "secret.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* Largest body taken, after decompression: 64 KiB for each of 250 documents. */
+#define HTTP_BODY_MAX (16 * 1024 * 1024)
+/* Longest Retry-After obeyed; a longer one counts as this. */
+#define HTTP_RETRY_AFTER_MAX_MS (5 * 60 * 1000)
+#define HTTP_HEADERS_MAX	4
+
+struct http_request {
+	const char *method;		 /* "GET" or "POST"; static */
+	char *url;			 /* owned */
+	char *body;			 /* owned; NULL for none; overwritten before it is freed */
+	size_t body_len;		 /* bytes */
+	const char *content_type;	 /* of the body; static */
+	char *headers[HTTP_HEADERS_MAX]; /* owned, "Name: value" */
+	bool fresh_connection;		 /* do not reuse one: the last try failed on the network */
+};
+
+struct http_response {
+	int error;		/* 0, or -errno: there is no answer to look at */
+	char text[256];		/* for an error: what happened, fit for showing */
+	long status;		/* HTTP status */
+	struct buf body;	/* bytes as sent, decompressed */
+	int64_t retry_after_ms; /* -1: the server named none */
+	bool http2;
+};
+
+struct http;
+struct http_transfer;
+
+/* `timeout_ms`: for connecting, and for how long less than 1 kB/s is suffered; a whole transfer may
+ * take six times as long. ca_file and proxy may be NULL. Returns 0 or -errno. */
+int http_new(uv_loop_t *loop, int64_t timeout_ms, size_t connections, const char *ca_file,
+	     const char *proxy, struct http **ret_http);
+/* Cancels what is under way. Memory is released once the loop has run again. NULL is legal. */
+void http_free(struct http *http);
+
+/* Sends; `request` may be freed at once, `bearer` may be NULL. `done` is called exactly once, from
+ * the loop and never from inside http_send, unless http_cancel comes first; the response is the
+ * callee's to read until it returns, and it may take the body by moving it out.
+ * Returns 0 or -ENOMEM. */
+int http_send(struct http *http, const struct http_request *request, const struct secret *bearer,
+	      void (*done)(void *data, struct http_response *response), void *data,
+	      struct http_transfer **ret_transfer);
+void http_cancel(struct http_transfer *transfer);
+
+void http_request_fini(struct http_request *request);
+/* Adds "name: value". Returns 0, -ENOMEM, or -E2BIG. */
+int http_request_header(struct http_request *request, const char *name, const char *value);
+
+/* Appends `text` percent-encoded: all but unreserved characters (RFC 3986). */
+int http_escape(struct buf *out, const char *text, size_t len);
+
+/* Milliseconds from `wall_now_s` (Unix seconds) that a Retry-After asks for: delta seconds or an
+ * HTTP date (RFC 9110, 10.2.3), at most HTTP_RETRY_AFTER_MAX_MS; -1 if it says nothing useful. */
+int64_t http_parse_retry_after(const char *value, int64_t wall_now_s);
+
+#endif

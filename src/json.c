@@ -1,0 +1,666 @@
+/* json.c: reading JSON without changing a byte of it.
+ *
+ * Owns nothing. Only json_parse meets unchecked bytes, and answers -EBADMSG; everything after it
+ * walks a text that is known to follow the grammar, and can fail only where a caller asks for what
+ * is not there or a buffer refuses to grow. */
+#include "json.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+/* Every byte of a word set to `byte`. */
+#define BYTES_OF(byte) (0x0101010101010101u * (uint64_t)(byte))
+
+#define REPLACEMENT 0xFFFDu
+
+/* Eight bytes, the first one lowest. */
+static uint64_t word_load(const char *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	return le64toh(word);
+}
+
+/* Bit 7 of every byte that is below `limit` (at most 0x80). Bytes above a real hit may be false
+ * hits (the subtraction borrows), so only the lowest one counts. */
+static uint64_t word_below(uint64_t word, unsigned char limit)
+{
+	return (word - BYTES_OF(limit)) & ~word & BYTES_OF(0x80);
+}
+
+static uint64_t word_equal(uint64_t word, char byte)
+{
+	return word_below(word ^ BYTES_OF((unsigned char)byte), 1);
+}
+
+/* The first quote, backslash or control character, else `end`. Most of a text is inside strings,
+ * so this decides how fast the whole module is. */
+static const char *scan_string(const char *at, const char *end)
+{
+	for (; end - at >= 8; at += 8) {
+		uint64_t word = word_load(at);
+		uint64_t hits =
+			word_equal(word, '"') | word_equal(word, '\\') | word_below(word, 0x20);
+		if (hits)
+			return at + __builtin_ctzll(hits) / 8;
+	}
+	while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
+		at++;
+	return at;
+}
+
+/* The first backslash or byte that is not ASCII, else `end`. */
+static const char *scan_ascii(const char *at, const char *end)
+{
+	for (; end - at >= 8; at += 8) {
+		uint64_t word = word_load(at);
+		uint64_t hits = word_equal(word, '\\') | (word & BYTES_OF(0x80));
+		if (hits)
+			return at + __builtin_ctzll(hits) / 8;
+	}
+	while (at < end && *at != '\\' && (unsigned char)*at < 0x80)
+		at++;
+	return at;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+	while (at < end && is_space(*at))
+		at++;
+	return at;
+}
+
+static const char *skip_digits(const char *at, const char *end)
+{
+	while (at < end && *at >= '0' && *at <= '9')
+		at++;
+	return at;
+}
+
+/* Four hexadecimal digits as a number, or -1. */
+static int hex4(const char *at)
+{
+	int code = 0;
+
+	for (int i = 0; i < 4; i++) {
+		char c = at[i];
+		if (c >= '0' && c <= '9')
+			code = code * 16 + (c - '0');
+		else if (c >= 'a' && c <= 'f')
+			code = code * 16 + (c - 'a' + 10);
+		else if (c >= 'A' && c <= 'F')
+			code = code * 16 + (c - 'A' + 10);
+		else
+			return -1;
+	}
+	return code;
+}
+
+/* ---- The check: one pass of the grammar over bytes that may be anything. ---- */
+
+struct check {
+	const char *at;
+	const char *end;
+};
+
+/* Takes `c` and the white space before it, if it comes next. */
+static bool check_take(struct check *check, char c)
+{
+	check->at = skip_space(check->at, check->end);
+	if (check->at == check->end || *check->at != c)
+		return false;
+	check->at++;
+	return true;
+}
+
+static bool check_escape(struct check *check)
+{
+	const char *at = check->at;
+	ptrdiff_t left = check->end - at;
+
+	if (left < 2)
+		return false;
+	if (at[1] == 'u') {
+		if (left < 6 || hex4(at + 2) < 0)
+			return false;
+		check->at += 6;
+		return true;
+	}
+	check->at += 2;
+	return at[1] != '\0' && strchr("\"\\/bfnrt", at[1]);
+}
+
+static bool check_string(struct check *check)
+{
+	if (!check_take(check, '"'))
+		return false;
+	for (;;) {
+		check->at = scan_string(check->at, check->end);
+		if (check->at == check->end)
+			return false;
+		if (*check->at == '"') {
+			check->at++;
+			return true;
+		}
+		if (*check->at != '\\' || !check_escape(check))
+			return false;
+	}
+}
+
+static bool check_digits(struct check *check)
+{
+	const char *start = check->at;
+	check->at = skip_digits(start, check->end);
+	return check->at > start;
+}
+
+static bool check_number(struct check *check)
+{
+	if (*check->at == '-')
+		check->at++;
+	const char *integer = check->at;
+	if (!check_digits(check) || (*integer == '0' && check->at - integer > 1))
+		return false;
+	if (check->at < check->end && *check->at == '.') {
+		check->at++;
+		if (!check_digits(check))
+			return false;
+	}
+	if (check->at < check->end && (*check->at == 'e' || *check->at == 'E')) {
+		check->at++;
+		if (check->at < check->end && (*check->at == '+' || *check->at == '-'))
+			check->at++;
+		return check_digits(check);
+	}
+	return true;
+}
+
+static bool check_word(struct check *check, const char *word)
+{
+	size_t len = strlen(word);
+	if ((size_t)(check->end - check->at) < len || memcmp(check->at, word, len) != 0)
+		return false;
+	check->at += len;
+	return true;
+}
+
+static bool check_value(struct check *check, int depth);
+
+/* `depth` counts this container too: it bounds the recursion. */
+static bool check_container(struct check *check, char close, int depth)
+{
+	if (depth > JSON_DEPTH_MAX)
+		return false;
+	check->at++;
+	if (check_take(check, close))
+		return true;
+	do {
+		if (close == '}' && !(check_string(check) && check_take(check, ':')))
+			return false;
+		if (!check_value(check, depth))
+			return false;
+	} while (check_take(check, ','));
+	return check_take(check, close);
+}
+
+static bool check_value(struct check *check, int depth)
+{
+	check->at = skip_space(check->at, check->end);
+	if (check->at == check->end)
+		return false;
+	switch (*check->at) {
+	case '{':
+		return check_container(check, '}', depth + 1);
+	case '[':
+		return check_container(check, ']', depth + 1);
+	case '"':
+		return check_string(check);
+	case 't':
+		return check_word(check, "true");
+	case 'f':
+		return check_word(check, "false");
+	case 'n':
+		return check_word(check, "null");
+	default:
+		return check_number(check);
+	}
+}
+
+int json_parse(const char *text, size_t len, struct json *ret_value)
+{
+	static const char byte_order_mark[] = {'\xEF', '\xBB', '\xBF'};
+
+	if (len >= sizeof(byte_order_mark) &&
+	    memcmp(text, byte_order_mark, sizeof(byte_order_mark)) == 0) {
+		text += sizeof(byte_order_mark);
+		len -= sizeof(byte_order_mark);
+	}
+	const char *end = text + len;
+	const char *start = skip_space(text, end);
+	struct check check = {.at = start, .end = end};
+	if (!check_value(&check, 0) || skip_space(check.at, end) != end)
+		return -EBADMSG;
+	*ret_value = (struct json){.text = start, .len = (size_t)(check.at - start)};
+	return 0;
+}
+
+/* ---- Walking a checked text. ---- */
+
+/* Past the closing quote of the string at `at`. */
+static const char *string_end(const char *at, const char *end)
+{
+	for (at++;; at += 2) {
+		at = scan_string(at, end);
+		if (*at == '"')
+			return at + 1;
+	}
+}
+
+static const char *scalar_end(const char *at, const char *end)
+{
+	while (at < end && *at != ',' && *at != ']' && *at != '}' && !is_space(*at))
+		at++;
+	return at;
+}
+
+/* Brackets match in a checked text, so counting them is enough. */
+static const char *container_end(const char *at, const char *end)
+{
+	int depth = 0;
+
+	for (;;) {
+		switch (*at) {
+		case '"':
+			at = string_end(at, end);
+			continue;
+		case '{':
+		case '[':
+			depth++;
+			break;
+		case '}':
+		case ']':
+			if (--depth == 0)
+				return at + 1;
+			break;
+		default:
+			break;
+		}
+		at++;
+	}
+}
+
+static struct json value_at(const char *at, const char *end)
+{
+	const char *after;
+
+	if (*at == '"')
+		after = string_end(at, end);
+	else if (*at == '{' || *at == '[')
+		after = container_end(at, end);
+	else
+		after = scalar_end(at, end);
+	return (struct json){.text = at, .len = (size_t)(after - at)};
+}
+
+enum json_type json_type(struct json value)
+{
+	switch (value.text[0]) {
+	case '{':
+		return JSON_OBJECT;
+	case '[':
+		return JSON_ARRAY;
+	case '"':
+		return JSON_STRING;
+	case 't':
+	case 'f':
+		return JSON_BOOL;
+	case 'n':
+		return JSON_NULL;
+	default:
+		return JSON_NUMBER;
+	}
+}
+
+struct json_iter json_iterate(struct json container)
+{
+	enum json_type type = json_type(container);
+
+	if (type != JSON_ARRAY && type != JSON_OBJECT)
+		return (struct json_iter){0};
+	return (struct json_iter){
+		.at = container.text + 1,
+		.end = container.text + container.len - 1,
+	};
+}
+
+bool json_next(struct json_iter *iter)
+{
+	const char *end = iter->end;
+	const char *at = skip_space(iter->at, end);
+
+	if (at < end && *at == ',')
+		at = skip_space(at + 1, end);
+	if (at == end)
+		return false;
+	iter->value = value_at(at, end);
+	at = skip_space(at + iter->value.len, end);
+	if (at < end && *at == ':') {
+		iter->key = iter->value;
+		iter->value = value_at(skip_space(at + 1, end), end);
+		at = iter->value.text + iter->value.len;
+	}
+	iter->at = at;
+	return true;
+}
+
+int json_get(struct json object, const char *key, struct json *ret_value)
+{
+	if (json_type(object) != JSON_OBJECT)
+		return -ENOENT;
+	struct json_iter iter = json_iterate(object);
+	while (json_next(&iter)) {
+		if (json_string_equals(iter.key, key)) {
+			*ret_value = iter.value;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* ---- What strings mean. ---- */
+
+size_t json_utf8_length(const char *at, const char *end, bool *ret_valid)
+{
+	unsigned char lead = (unsigned char)*at;
+	unsigned char low = 0x80;
+	unsigned char high = 0xBF;
+	size_t need = 0; /* no sequence starts like this */
+	size_t len = 1;
+
+	if (lead < 0x80) {
+		need = 1;
+	} else if (lead >= 0xC2 && lead <= 0xDF) {
+		need = 2;
+	} else if (lead >= 0xE0 && lead <= 0xEF) {
+		need = 3;
+		if (lead == 0xE0)
+			low = 0xA0; /* below: overlong */
+		if (lead == 0xED)
+			high = 0x9F; /* above: surrogates */
+	} else if (lead >= 0xF0 && lead <= 0xF4) {
+		need = 4;
+		if (lead == 0xF0)
+			low = 0x90; /* below: overlong */
+		if (lead == 0xF4)
+			high = 0x8F; /* above: past U+10FFFF */
+	}
+	while (len < need && at + len < end && (unsigned char)at[len] >= low &&
+	       (unsigned char)at[len] <= high) {
+		len++;
+		low = 0x80;
+		high = 0xBF;
+	}
+	*ret_valid = len == need;
+	return len;
+}
+
+static size_t encode_utf8(unsigned code, char out[4])
+{
+	static const unsigned char lead[] = {0x00, 0xC0, 0xE0, 0xF0};
+	unsigned tail = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+
+	out[0] = (char)(lead[tail] | code >> 6 * tail);
+	for (unsigned i = 1; i <= tail; i++)
+		out[i] = (char)(0x80 | (code >> 6 * (tail - i) & 0x3F));
+	return tail + 1;
+}
+
+/* The code point of the \uXXXX at `*at`, with its second half if it has one. */
+static unsigned decode_unicode(const char **at)
+{
+	unsigned code = (unsigned)hex4(*at + 2);
+
+	*at += 6;
+	if (code < 0xD800 || code > 0xDFFF)
+		return code;
+	/* Behind the last escape comes at least the closing quote. */
+	if (code < 0xDC00 && (*at)[0] == '\\' && (*at)[1] == 'u') {
+		unsigned low = (unsigned)hex4(*at + 2);
+		if (low >= 0xDC00 && low <= 0xDFFF) {
+			*at += 6;
+			return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+		}
+	}
+	return REPLACEMENT;
+}
+
+static unsigned decode_escape(const char **at)
+{
+	static const char letters[] = "bfnrt";
+	static const char meanings[] = "\b\f\n\r\t";
+	char c = (*at)[1];
+
+	if (c == 'u')
+		return decode_unicode(at);
+	*at += 2;
+	const char *letter = strchr(letters, c);
+	return (unsigned char)(letter ? meanings[letter - letters] : c);
+}
+
+/* Where the bytes end that stand for themselves. */
+static const char *literal_end(const char *at, const char *end)
+{
+	for (;;) {
+		at = scan_ascii(at, end);
+		if (at == end || *at == '\\')
+			return at;
+		bool valid;
+		size_t len = json_utf8_length(at, end, &valid);
+		if (!valid)
+			return at;
+		at += len;
+	}
+}
+
+/* The next piece of a string's meaning, at most up to `end`: a run of the text itself, or one
+ * character made in `made`. Returns its length; moves `*at` behind what it stands for. */
+static size_t decode_piece(const char **at, const char *end, char made[4], const char **ret_piece)
+{
+	const char *start = *at;
+	unsigned code = REPLACEMENT;
+
+	*at = literal_end(start, end);
+	if (*at > start) {
+		*ret_piece = start;
+		return (size_t)(*at - start);
+	}
+	if (*start == '\\') {
+		code = decode_escape(at);
+	} else {
+		bool valid;
+		*at += json_utf8_length(start, end, &valid);
+	}
+	*ret_piece = made;
+	return encode_utf8(code, made);
+}
+
+int json_string_decode(struct json string, struct buf *out)
+{
+	if (json_type(string) != JSON_STRING)
+		return -EBADMSG;
+	const char *at = string.text + 1;
+	const char *end = string.text + string.len - 1;
+	while (at < end) {
+		char made[4];
+		const char *piece;
+		size_t len = decode_piece(&at, end, made, &piece);
+		int error = buf_append(out, piece, len);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+bool json_string_equals(struct json string, const char *expected)
+{
+	if (json_type(string) != JSON_STRING)
+		return false;
+	const char *at = string.text + 1;
+	const char *end = string.text + string.len - 1;
+	size_t left = strlen(expected);
+	while (at < end) {
+		char made[4];
+		const char *piece;
+		size_t len = decode_piece(&at, end, made, &piece);
+		if (len > left || memcmp(piece, expected, len) != 0)
+			return false;
+		expected += len;
+		left -= len;
+	}
+	return left == 0;
+}
+
+/* ---- Typed members. ---- */
+
+/* As json_get, but a null is as good as absent. */
+static int get_present(struct json object, const char *key, struct json *ret_value)
+{
+	struct json value;
+	int error = json_get(object, key, &value);
+	if (error)
+		return error;
+	if (json_type(value) == JSON_NULL)
+		return -ENOENT;
+	*ret_value = value;
+	return 0;
+}
+
+/* A number without fraction and exponent. */
+static bool is_integer(struct json value)
+{
+	const char *end = value.text + value.len;
+	return json_type(value) == JSON_NUMBER &&
+	       skip_digits(value.text + (value.text[0] == '-'), end) == end;
+}
+
+int json_get_string(struct json object, const char *key, struct buf *out)
+{
+	struct json value;
+	int error = get_present(object, key, &value);
+	return error ? error : json_string_decode(value, out);
+}
+
+int json_get_id(struct json object, const char *key, struct buf *out)
+{
+	struct json value;
+	int error = get_present(object, key, &value);
+	if (error)
+		return error;
+	if (is_integer(value))
+		return buf_append(out, value.text, value.len);
+	return json_string_decode(value, out);
+}
+
+int json_get_int(struct json object, const char *key, int64_t *ret_value)
+{
+	struct json value;
+	int64_t number = 0;
+
+	int error = get_present(object, key, &value);
+	if (error)
+		return error;
+	if (!is_integer(value))
+		return -EBADMSG;
+	bool negative = value.text[0] == '-';
+	for (size_t i = negative; i < value.len; i++) {
+		int digit = value.text[i] - '0';
+		if (__builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, negative ? -digit : digit, &number))
+			return -EBADMSG;
+	}
+	*ret_value = number;
+	return 0;
+}
+
+/* ---- Re-indenting. ---- */
+
+/* Whether the container at `at` holds no other one. Looks no further than the first it meets, so
+ * asking it of every container in a text reads no byte twice. */
+static bool holds_only_scalars(const char *at, const char *end)
+{
+	for (at++;; at++) {
+		if (*at == '"')
+			at = string_end(at, end);
+		if (*at == '{' || *at == '[')
+			return false;
+		if (*at == '}' || *at == ']')
+			return true;
+	}
+}
+
+/* A line's end and the next one's indent. */
+static int append_line(struct buf *out, int depth)
+{
+	static const char newline[1 + 2 * JSON_DEPTH_MAX + 1] =
+		"\n                                                                "
+		"                                                                ";
+	return buf_append(out, newline, 1 + 2 * (size_t)depth);
+}
+
+int json_indent(struct json value, struct buf *out)
+{
+	const char *end = value.text + value.len;
+	int depth = 0;
+	bool one_line = false; /* inside a container without others in it */
+
+	/* Errors stick to the buffer: one check at the end will do. */
+	for (const char *at = value.text; at < end;) {
+		const char *token = at++;
+		switch (*token) {
+		case ' ':
+		case '\n':
+		case '\r':
+		case '\t':
+			break;
+		case '{':
+		case '[':
+			buf_append(out, token, 1);
+			one_line = holds_only_scalars(token, end);
+			if (!one_line)
+				append_line(out, ++depth);
+			break;
+		case '}':
+		case ']':
+			if (!one_line)
+				append_line(out, --depth);
+			one_line = false;
+			buf_append(out, token, 1);
+			break;
+		case ',':
+			if (one_line) {
+				buf_append(out, ", ", 2);
+			} else {
+				buf_append(out, token, 1);
+				append_line(out, depth);
+			}
+			break;
+		case ':':
+			buf_append(out, ": ", 2);
+			break;
+		case '"':
+			at = string_end(token, end);
+			buf_append(out, token, (size_t)(at - token));
+			break;
+		default:
+			at = scalar_end(token, end);
+			buf_append(out, token, (size_t)(at - token));
+		}
+	}
+	return buf_append(out, "\n", 1);
+}

@@ -1,0 +1,139 @@
+/* listing.h: an immutable snapshot of what one resource of the API holds.
+ *
+ * A listing is a set of directories (one binder: its own directory and all folders below) with
+ * entries, attributes and file bodies together, in one generation. It is built once, never
+ * changes, and is counted by references: an open file or directory keeps the one it began with.
+ *
+ * A builder takes objects in any order and finish() makes a tree of them: names are assigned by
+ * name.h; an object whose parent is unknown goes into a directory named by that parent's id; cycles
+ * are cut; nothing is lost and nothing is shown twice. */
+#ifndef IBINDERFS_LISTING_H
+#define IBINDERFS_LISTING_H
+
+#include "json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Inode numbers below this are the daemon's own fixed nodes. */
+#define LISTING_INO_MIN 4096
+/* No time from the API: the time first seen is shown. */
+#define LISTING_NO_TIME INT64_MIN
+/* An entry that is a directory whose children are in another resource's listing. */
+#define LISTING_ELSEWHERE UINT32_MAX
+
+enum listing_type { LISTING_FILE, LISTING_DIR };
+
+/* What an object is; part of its inode number, so the values must never change. */
+enum listing_kind {
+	LISTING_KIND_BINDER = 1,
+	LISTING_KIND_FOLDER = 2,
+	LISTING_KIND_DOCUMENT = 3,
+	LISTING_KIND_BINDER_JSON = 4,
+	LISTING_KIND_FOLDER_JSON = 5,
+	LISTING_KIND_METADATA_JSON = 6,
+};
+
+struct listing_entry {
+	uint64_t ino;
+	int64_t mtime_ns;  /* since the epoch; also the ctime */
+	uint64_t version;  /* generation in which this body, or this directory, was last seen to
+			      change */
+	size_t body;	   /* offset of a file's bytes */
+	uint32_t body_len; /* bytes; for a directory elsewhere: of the object that describes it */
+	uint32_t name;	   /* offset of the name, NUL-terminated */
+	uint32_t id;	   /* offset of the API's id, NUL-terminated */
+	uint32_t dir;	   /* a directory's index in dirs, or LISTING_ELSEWHERE */
+	uint8_t type;	   /* enum listing_type */
+	uint8_t kind;	   /* enum listing_kind */
+};
+
+struct listing_dir {
+	uint64_t ino; /* 0 for the top directory, which its own entry elsewhere describes */
+	int64_t mtime_ns;
+	uint32_t first; /* its entries stand together, sorted by name in byte order */
+	uint32_t count;
+	uint32_t parent; /* index in dirs; the top directory is its own parent */
+};
+
+struct listing {
+	unsigned int references;
+	uint64_t generation;	  /* unique in the life of the daemon */
+	struct listing_dir *dirs; /* [0] is the top */
+	uint32_t dir_count;
+	struct listing_entry *entries;
+	uint32_t entry_count;
+	uint32_t *by_ino; /* indices of entries, sorted by inode number */
+	char *names;	  /* names and ids */
+	char *bodies;
+	size_t bytes; /* all memory held, for the cap */
+};
+
+struct listing *listing_ref(struct listing *listing);
+/* Frees it with the last reference. NULL is legal. */
+void listing_unref(struct listing *listing);
+/* For the builder alone: counts a new listing among those alive. */
+void listing_account(const struct listing *listing);
+/* Bytes held by all listings that are alive, also replaced ones that an open file keeps. */
+size_t listing_bytes_alive(void);
+
+/* NULL when there is none. */
+const struct listing_entry *listing_find_name(const struct listing *listing, uint32_t dir,
+					      const char *name);
+const struct listing_entry *listing_find_ino(const struct listing *listing, uint64_t ino);
+
+static inline const char *listing_name(const struct listing *listing,
+				       const struct listing_entry *entry)
+{
+	return listing->names + entry->name;
+}
+
+static inline const char *listing_id(const struct listing *listing,
+				     const struct listing_entry *entry)
+{
+	return listing->names + entry->id;
+}
+
+static inline const char *listing_body(const struct listing *listing,
+				       const struct listing_entry *entry)
+{
+	return listing->bodies + entry->body;
+}
+
+/* One object for the builder; everything is copied. */
+struct listing_object {
+	enum listing_kind kind;
+	const char *id;	    /* not empty */
+	const char *parent; /* id of the folder it is in; NULL: the top */
+	const char *raw_name;
+	size_t raw_name_len;
+	const char
+		*own_name;  /* a name of ours, such as "folder.json", instead of raw_name; static */
+	const char *suffix; /* ".json" or ""; static */
+	bool elsewhere;	    /* a directory whose children another resource lists */
+	int64_t mtime_ns;   /* or LISTING_NO_TIME */
+	struct json json; /* a file's body, to be indented; of a directory elsewhere: its object */
+};
+
+struct listing_builder;
+
+/* `salt` (provider and tenant) makes inode numbers differ between organisations; `max_bytes` bounds
+ * what is collected. Returns 0 or -ENOMEM. */
+int listing_builder_new(const char *salt, size_t max_bytes, struct listing_builder **ret_builder);
+void listing_builder_free(struct listing_builder *builder);
+/* Both return 0 (also for an object that is there already: pages may overlap while documents
+ * change), -ENOMEM, or -EFBIG when max_bytes would be passed. */
+int listing_builder_add_file(struct listing_builder *builder, const struct listing_object *object);
+int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object);
+/* Whether an object of that kind and id was added. */
+bool listing_builder_has(const struct listing_builder *builder, enum listing_kind kind,
+			 const char *id);
+
+/* Makes the listing. `previous` (or NULL) is what was shown before: what did not change keeps its
+ * time and version, what did gets `now_ns`. `top_mtime_ns` dates the top directory when first seen.
+ * Returns 0, -ENOMEM or -EFBIG. The builder can only be freed afterwards. */
+int listing_builder_finish(struct listing_builder *builder, const struct listing *previous,
+			   int64_t top_mtime_ns, int64_t now_ns, struct listing **ret_listing);
+
+#endif

@@ -1,0 +1,611 @@
+/* listing_builder.c: objects in any order become one immutable tree.
+ *
+ * finish() goes through these steps, each a function below:
+ *   place      parents by id; unknown ones get a directory named by the id; cycles are cut
+ *   group      the objects of each directory, side by side
+ *   name       each directory's names, distinct and legal, and its entries sorted by them
+ *   date       what did not change since the previous listing keeps its time and version
+ * The builder owns all it was given; on failure the caller frees it and no listing exists. */
+#include "cleanup.h"
+#include "listing.h"
+#include "name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_ITEM	  UINT32_MAX
+#define NO_STRING SIZE_MAX
+
+/* An object as collected. Strings are offsets: their buffer moves when it grows. */
+struct item {
+	uint64_t ino;
+	int64_t mtime_ns;
+	size_t id;
+	size_t id_len;
+	size_t parent; /* NO_STRING: the top */
+	size_t raw_name;
+	size_t raw_name_len;
+	const char *own_name;
+	const char *suffix;
+	size_t body;
+	uint32_t body_len;
+	uint32_t parent_item; /* NO_ITEM: the top */
+	uint32_t dir;	      /* a directory's index in the listing */
+	enum listing_kind kind;
+	enum listing_type type;
+	unsigned char walk; /* enum walk */
+};
+
+enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
+
+struct listing_builder {
+	char *salt;
+	size_t max_bytes;
+	struct buf strings;
+	struct buf bodies;
+	struct item *items;
+	uint32_t count;
+	uint32_t capacity;
+	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
+	uint32_t table_size; /* a power of two */
+};
+
+/* FNV-1a (64 bit) of all that identifies an object, mixed by MurmurHash3's finaliser since FNV's
+ * high bits are weak. Must never change: inode numbers are the same after a remount. */
+static uint64_t ino_of(const char *salt, enum listing_kind kind, const char *id)
+{
+	const uint64_t prime = 0x100000001b3ULL;
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	const char *byte;
+
+	for (byte = salt; *byte; byte++)
+		hash = (hash ^ (unsigned char)*byte) * prime;
+	hash = (hash ^ 0xff) * prime; /* no byte of UTF-8: ends the salt */
+	hash = (hash ^ (unsigned char)kind) * prime;
+	for (byte = id; *byte; byte++)
+		hash = (hash ^ (unsigned char)*byte) * prime;
+	hash ^= hash >> 33;
+	hash *= 0xff51afd7ed558ccdULL;
+	hash ^= hash >> 33;
+	hash *= 0xc4ceb9fe1a85ec53ULL;
+	hash ^= hash >> 33;
+	return hash < LISTING_INO_MIN ? hash + LISTING_INO_MIN : hash;
+}
+
+int listing_builder_new(const char *salt, size_t max_bytes, struct listing_builder **ret_builder)
+{
+	struct listing_builder *builder = calloc(1, sizeof(*builder));
+
+	if (!builder)
+		return -ENOMEM;
+	builder->salt = strdup(salt);
+	if (!builder->salt) {
+		free(builder);
+		return -ENOMEM;
+	}
+	builder->max_bytes = max_bytes;
+	builder->strings = BUF_INIT(max_bytes);
+	builder->bodies = BUF_INIT(max_bytes);
+	*ret_builder = builder;
+	return 0;
+}
+
+void listing_builder_free(struct listing_builder *builder)
+{
+	if (!builder)
+		return;
+	buf_reset(&builder->strings);
+	buf_reset(&builder->bodies);
+	free(builder->items);
+	free(builder->table);
+	free(builder->salt);
+	free(builder);
+}
+
+/* The slot that holds this inode number, or the free one where it belongs. */
+static uint32_t *slot_of(const struct listing_builder *builder, uint64_t ino)
+{
+	uint32_t mask = builder->table_size - 1;
+	uint32_t at = (uint32_t)ino & mask;
+
+	while (builder->table[at] != NO_ITEM && builder->items[builder->table[at]].ino != ino)
+		at = (at + 1) & mask;
+	return &builder->table[at];
+}
+
+static uint32_t find(const struct listing_builder *builder, enum listing_kind kind, const char *id)
+{
+	if (!builder->table)
+		return NO_ITEM;
+	return *slot_of(builder, ino_of(builder->salt, kind, id));
+}
+
+bool listing_builder_has(const struct listing_builder *builder, enum listing_kind kind,
+			 const char *id)
+{
+	return find(builder, kind, id) != NO_ITEM;
+}
+
+/* Doubles the items and the table, which stays at most half full. */
+static int grow(struct listing_builder *builder)
+{
+	uint32_t capacity = builder->capacity ? builder->capacity * 2 : 64;
+	uint32_t i;
+	uint32_t *table;
+	struct item *items;
+
+	if ((size_t)capacity * sizeof(*items) / 2 > builder->max_bytes || capacity > UINT32_MAX / 8)
+		return -EFBIG;
+	items = realloc(builder->items, capacity * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	builder->items = items;
+	table = malloc(2 * (size_t)capacity * sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	free(builder->table);
+	builder->table = table;
+	builder->table_size = 2 * capacity;
+	builder->capacity = capacity;
+	for (i = 0; i < builder->table_size; i++)
+		table[i] = NO_ITEM;
+	for (i = 0; i < builder->count; i++)
+		*slot_of(builder, items[i].ino) = i;
+	return 0;
+}
+
+static size_t keep(struct listing_builder *builder, const char *bytes, size_t len)
+{
+	size_t at = builder->strings.len;
+
+	/* An error stays in the buffer and is looked at once. */
+	buf_append(&builder->strings, bytes, len);
+	buf_append(&builder->strings, "", 1);
+	return at;
+}
+
+static int add(struct listing_builder *builder, const struct listing_object *object,
+	       enum listing_type type, uint32_t *ret_item)
+{
+	uint64_t ino = ino_of(builder->salt, object->kind, object->id);
+	struct item *item;
+	int error;
+
+	if (builder->count == builder->capacity) {
+		error = grow(builder);
+		if (error)
+			return error;
+	}
+	if (*slot_of(builder, ino) != NO_ITEM) {
+		*ret_item = *slot_of(builder, ino);
+		return -EEXIST;
+	}
+	item = &builder->items[builder->count];
+	*item = (struct item){
+		.ino = ino,
+		.mtime_ns = object->mtime_ns,
+		.id_len = strlen(object->id),
+		.parent = NO_STRING,
+		.raw_name_len = object->raw_name_len,
+		.own_name = object->own_name,
+		.suffix = object->suffix ? object->suffix : "",
+		.body = builder->bodies.len,
+		.parent_item = NO_ITEM,
+		.dir = LISTING_ELSEWHERE,
+		.kind = object->kind,
+		.type = type,
+	};
+	item->id = keep(builder, object->id, item->id_len);
+	if (object->parent)
+		item->parent = keep(builder, object->parent, strlen(object->parent));
+	if (object->raw_name)
+		item->raw_name = keep(builder, object->raw_name, object->raw_name_len);
+	if (object->json.text) {
+		error = json_indent(object->json, &builder->bodies);
+		if (error)
+			return error;
+		item->body_len = (uint32_t)(builder->bodies.len - item->body);
+	}
+	if (builder->strings.error)
+		return builder->strings.error;
+	*slot_of(builder, ino) = builder->count;
+	*ret_item = builder->count++;
+	return 0;
+}
+
+int listing_builder_add_file(struct listing_builder *builder, const struct listing_object *object)
+{
+	uint32_t item;
+	int error = add(builder, object, LISTING_FILE, &item);
+
+	return error == -EEXIST ? 0 : error;
+}
+
+int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object)
+{
+	uint32_t item;
+	int error = add(builder, object, LISTING_DIR, &item);
+
+	if (!error && !object->elsewhere)
+		builder->items[item].dir = 0; /* its index comes with finish() */
+	return error == -EEXIST ? 0 : error;
+}
+
+static bool is_inner_dir(const struct item *item)
+{
+	return item->type == LISTING_DIR && item->dir != LISTING_ELSEWHERE;
+}
+
+/* The directory for objects whose folder nobody listed: it is named by the folder's id. */
+static int add_orphanage(struct listing_builder *builder, const char *id, uint32_t *ret_item)
+{
+	struct listing_object object = {
+		.kind = LISTING_KIND_FOLDER,
+		.id = id,
+		.raw_name = id,
+		.raw_name_len = strlen(id),
+		.mtime_ns = LISTING_NO_TIME,
+	};
+	int error = add(builder, &object, LISTING_DIR, ret_item);
+
+	if (!error)
+		builder->items[*ret_item].dir = 0;
+	return error == -EEXIST ? 0 : error;
+}
+
+/* Cuts cycles by moving one folder of each to the top. */
+static void cut_cycles(struct listing_builder *builder)
+{
+	uint32_t start;
+
+	for (start = 0; start < builder->count; start++) {
+		uint32_t at = start;
+		uint32_t last = NO_ITEM;
+
+		while (at != NO_ITEM && builder->items[at].walk == WALK_NOT_SEEN) {
+			builder->items[at].walk = WALK_ON_PATH;
+			last = at;
+			at = builder->items[at].parent_item;
+		}
+		if (at != NO_ITEM && builder->items[at].walk == WALK_ON_PATH)
+			builder->items[last].parent_item = NO_ITEM;
+		for (at = start; at != NO_ITEM && builder->items[at].walk == WALK_ON_PATH;
+		     at = builder->items[at].parent_item)
+			builder->items[at].walk = WALK_DONE;
+	}
+}
+
+static int place(struct listing_builder *builder)
+{
+	uint32_t i;
+
+	for (i = 0; i < builder->count; i++) {
+		size_t parent = builder->items[i].parent;
+		uint32_t item;
+
+		if (parent == NO_STRING)
+			continue;
+		item = find(builder, LISTING_KIND_FOLDER, builder->strings.data + parent);
+		if (item == NO_ITEM) {
+			char *id CLEANUP_FREE = strdup(builder->strings.data + parent);
+			int error = id ? add_orphanage(builder, id, &item) : -ENOMEM;
+
+			if (error)
+				return error;
+		}
+		builder->items[i].parent_item = item;
+	}
+	cut_cycles(builder);
+	return 0;
+}
+
+/* Numbers the directories and sorts the items' indices by directory. `order` has room for all. */
+static int group(struct listing_builder *builder, struct listing *listing, uint32_t *order)
+{
+	uint32_t dirs = 1;
+	uint32_t next = 0;
+	uint32_t i;
+
+	for (i = 0; i < builder->count; i++) {
+		if (is_inner_dir(&builder->items[i]))
+			builder->items[i].dir = dirs++;
+	}
+	listing->dirs = calloc(dirs, sizeof(*listing->dirs));
+	if (!listing->dirs)
+		return -ENOMEM;
+	listing->dir_count = dirs;
+	for (i = 0; i < builder->count; i++) {
+		struct item *item = &builder->items[i];
+		uint32_t parent =
+			item->parent_item == NO_ITEM ? 0 : builder->items[item->parent_item].dir;
+
+		listing->dirs[parent].count++;
+		if (is_inner_dir(item)) {
+			listing->dirs[item->dir].ino = item->ino;
+			listing->dirs[item->dir].parent = parent;
+		}
+	}
+	for (i = 0; i < dirs; i++) {
+		listing->dirs[i].first = next;
+		next += listing->dirs[i].count;
+		listing->dirs[i].count = 0;
+	}
+	for (i = 0; i < builder->count; i++) {
+		uint32_t item_parent = builder->items[i].parent_item;
+		struct listing_dir *dir =
+			&listing->dirs[item_parent == NO_ITEM ? 0
+							      : builder->items[item_parent].dir];
+
+		order[dir->first + dir->count++] = i;
+	}
+	return 0;
+}
+
+/* A name on its way into the listing. */
+struct named {
+	char *name; /* owned, with its suffix */
+	uint32_t item;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+static int keep_entry(struct listing_builder *builder, struct listing *listing, struct buf *names,
+		      uint32_t at, const struct named *named)
+{
+	const struct item *item = &builder->items[named->item];
+	struct listing_entry *entry = &listing->entries[at];
+
+	*entry = (struct listing_entry){
+		.ino = item->ino,
+		.mtime_ns = item->mtime_ns,
+		.body = item->body,
+		.body_len = item->body_len,
+		.dir = item->dir,
+		.type = (uint8_t)item->type,
+		.kind = (uint8_t)item->kind,
+	};
+	entry->name = (uint32_t)names->len;
+	buf_append(names, named->name, strlen(named->name) + 1);
+	entry->id = (uint32_t)names->len;
+	return buf_append(names, builder->strings.data + item->id, item->id_len + 1);
+}
+
+/* Names for the objects of one directory, in `named`; own names are given, the others assigned. */
+static int assign(struct listing_builder *builder, const uint32_t *order, uint32_t count,
+		  struct named *named)
+{
+	struct name_entry *entries CLEANUP_FREE = calloc(count, sizeof(*entries));
+	const char **reserved CLEANUP_FREE = calloc(count, sizeof(*reserved));
+	size_t reserved_count = 0;
+	uint32_t entry_count = 0;
+	uint32_t i;
+	int error = 0;
+
+	if (!entries || !reserved)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		const struct item *item = &builder->items[order[i]];
+
+		if (item->own_name) {
+			reserved[reserved_count++] = item->own_name;
+			continue;
+		}
+		entries[entry_count++] = (struct name_entry){
+			.raw = builder->strings.data + item->raw_name,
+			.raw_len = item->raw_name_len,
+			.id = builder->strings.data + item->id,
+			.id_len = item->id_len,
+			.hash = item->ino,
+			.suffix = item->suffix,
+		};
+	}
+	error = names_assign(entries, entry_count, reserved, reserved_count);
+	if (error)
+		return error;
+	entry_count = 0;
+	for (i = 0; i < count; i++) {
+		const struct item *item = &builder->items[order[i]];
+		struct name_entry *entry = item->own_name ? NULL : &entries[entry_count++];
+
+		named[i].item = order[i];
+		if (asprintf(&named[i].name, "%s%s", entry ? entry->name : item->own_name,
+			     entry ? item->suffix : "") < 0) {
+			named[i].name = NULL;
+			error = -ENOMEM;
+		}
+		if (entry)
+			free(entry->name);
+	}
+	return error;
+}
+
+static int name_dir(struct listing_builder *builder, struct listing *listing, struct buf *names,
+		    const struct listing_dir *dir, const uint32_t *order)
+{
+	struct named *named;
+	uint32_t i;
+	int error;
+
+	if (dir->count == 0)
+		return 0;
+	named = calloc(dir->count, sizeof(*named));
+	if (!named)
+		return -ENOMEM;
+	error = assign(builder, order + dir->first, dir->count, named);
+	if (!error)
+		qsort(named, dir->count, sizeof(*named), compare_named);
+	for (i = 0; i < dir->count; i++) {
+		if (!error)
+			error = keep_entry(builder, listing, names, dir->first + i, &named[i]);
+		free(named[i].name);
+	}
+	free(named);
+	return error;
+}
+
+struct numbered {
+	uint64_t ino;
+	uint32_t index;
+};
+
+static int compare_numbered(const void *a, const void *b)
+{
+	uint64_t left = ((const struct numbered *)a)->ino;
+	uint64_t right = ((const struct numbered *)b)->ino;
+
+	return left < right ? -1 : left > right;
+}
+
+static int index_by_ino(struct listing *listing)
+{
+	struct numbered *numbered CLEANUP_FREE =
+		malloc((listing->entry_count + 1) * sizeof(*numbered));
+	uint32_t i;
+
+	listing->by_ino = malloc((listing->entry_count + 1) * sizeof(*listing->by_ino));
+	if (!numbered || !listing->by_ino)
+		return -ENOMEM;
+	for (i = 0; i < listing->entry_count; i++)
+		numbered[i] = (struct numbered){listing->entries[i].ino, i};
+	qsort(numbered, listing->entry_count, sizeof(*numbered), compare_numbered);
+	for (i = 0; i < listing->entry_count; i++)
+		listing->by_ino[i] = numbered[i].index;
+	return 0;
+}
+
+static bool same_entries(const struct listing *a, const struct listing_dir *in_a,
+			 const struct listing *b, const struct listing_dir *in_b)
+{
+	uint32_t i;
+
+	if (in_a->count != in_b->count)
+		return false;
+	for (i = 0; i < in_a->count; i++) {
+		const struct listing_entry *left = &a->entries[in_a->first + i];
+		const struct listing_entry *right = &b->entries[in_b->first + i];
+
+		if (left->ino != right->ino ||
+		    strcmp(listing_name(a, left), listing_name(b, right)) != 0)
+			return false;
+	}
+	return true;
+}
+
+static const struct listing_dir *previous_dir(const struct listing *previous, uint64_t ino)
+{
+	const struct listing_entry *entry;
+
+	if (!previous)
+		return NULL;
+	if (ino == 0)
+		return &previous->dirs[0];
+	entry = listing_find_ino(previous, ino);
+	if (!entry || entry->type != LISTING_DIR || entry->dir == LISTING_ELSEWHERE)
+		return NULL;
+	return &previous->dirs[entry->dir];
+}
+
+static void date_dirs(struct listing *listing, const struct listing *previous, int64_t top_mtime_ns,
+		      int64_t now_ns)
+{
+	uint32_t i;
+
+	for (i = 0; i < listing->dir_count; i++) {
+		struct listing_dir *dir = &listing->dirs[i];
+		const struct listing_dir *before = previous_dir(previous, dir->ino);
+
+		if (before && same_entries(listing, dir, previous, before))
+			dir->mtime_ns = before->mtime_ns;
+		else if (!before && i == 0 && top_mtime_ns != LISTING_NO_TIME)
+			dir->mtime_ns = top_mtime_ns;
+		else
+			dir->mtime_ns = now_ns;
+	}
+}
+
+static void date_entries(struct listing *listing, const struct listing *previous, int64_t now_ns)
+{
+	uint32_t i;
+
+	for (i = 0; i < listing->entry_count; i++) {
+		struct listing_entry *entry = &listing->entries[i];
+		const struct listing_entry *before =
+			previous ? listing_find_ino(previous, entry->ino) : NULL;
+
+		entry->version = listing->generation;
+		if (entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE) {
+			entry->mtime_ns = listing->dirs[entry->dir].mtime_ns;
+		} else if (before && before->body_len == entry->body_len &&
+			   memcmp(listing_body(previous, before), listing_body(listing, entry),
+				  entry->body_len) == 0) {
+			entry->mtime_ns = before->mtime_ns;
+			entry->version = before->version;
+		} else if (before || entry->mtime_ns == LISTING_NO_TIME) {
+			entry->mtime_ns = now_ns;
+		}
+	}
+}
+
+/* The bytes of a buffer without the room it had left to grow. */
+static char *steal_exact(struct buf *buf)
+{
+	size_t len = buf->len;
+	char *bytes = buf_steal(buf);
+	char *smaller = bytes ? realloc(bytes, len + 1) : NULL;
+
+	return smaller ? smaller : bytes;
+}
+
+int listing_builder_finish(struct listing_builder *builder, const struct listing *previous,
+			   int64_t top_mtime_ns, int64_t now_ns, struct listing **ret_listing)
+{
+	static uint64_t generation;
+	/* Offsets of names are 32 bits wide. */
+	struct buf names =
+		BUF_INIT(builder->max_bytes < UINT32_MAX ? builder->max_bytes : UINT32_MAX);
+	struct listing *listing = calloc(1, sizeof(*listing));
+	uint32_t *order CLEANUP_FREE = NULL;
+	uint32_t i;
+	int error = -ENOMEM;
+
+	if (!listing)
+		return -ENOMEM;
+	listing->references = 1;
+	listing->generation = ++generation;
+	error = place(builder);
+	if (error)
+		goto out;
+	error = -ENOMEM;
+	order = malloc((builder->count + 1) * sizeof(*order));
+	listing->entries = calloc(builder->count + 1, sizeof(*listing->entries));
+	if (!order || !listing->entries)
+		goto out;
+	listing->entry_count = builder->count;
+	error = group(builder, listing, order);
+	for (i = 0; !error && i < listing->dir_count; i++)
+		error = name_dir(builder, listing, &names, &listing->dirs[i], order);
+	if (!error)
+		error = index_by_ino(listing);
+	if (error)
+		goto out;
+	listing->bytes = sizeof(*listing) + listing->dir_count * sizeof(*listing->dirs) +
+			 listing->entry_count * (sizeof(*listing->entries) + sizeof(uint32_t)) +
+			 names.len + builder->bodies.len;
+	listing->names = steal_exact(&names);
+	listing->bodies = steal_exact(&builder->bodies);
+	date_dirs(listing, previous, top_mtime_ns, now_ns);
+	date_entries(listing, previous, now_ns);
+out:
+	buf_reset(&names);
+	listing_account(listing);
+	if (error)
+		listing_unref(listing);
+	else
+		*ret_listing = listing;
+	return error;
+}

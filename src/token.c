@@ -1,0 +1,258 @@
+/* token.c: the bearer token's state machine.
+ *
+ *   state         leaves on                        to
+ *   IDLE          token_renew                      ASKING
+ *   ASKING        granted                          HELD
+ *                 refused                          REFUSED
+ *                 network, 429, 5xx, nonsense      BACKING_OFF
+ *   HELD          80 % of life, 401, slept past    ASKING
+ *   BACKING_OFF   timer, token_retry               ASKING
+ *   REFUSED       TOKEN_REFUSED_MS, token_renew    ASKING
+ *
+ * In every state a token may be held; token_get says whether it is alive. */
+#include "token.h"
+
+#include "loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKOFF_MIN_MS 500
+#define BACKOFF_MAX_MS 60000
+/* A token counts as dead a twentieth of its life early: a request takes time to arrive. */
+#define MARGIN_PART 20
+
+struct token {
+	uv_timer_t timer;
+	struct http *http;
+	const struct provider_ops *ops;
+	struct provider *provider;
+	struct failures *failures;
+	void (*changed)(void *data);
+	void *data;
+	enum token_state state;
+	struct secret secret; /* the client's */
+	struct secret bearer; /* the token; unset without one */
+	uint64_t serial;      /* of the token */
+	int64_t dead_ms;      /* when it must no longer be sent */
+	int64_t rejected_ms;  /* when a 401 last cost a token; 0 before */
+	int64_t backoff_ms;
+	int error; /* of the last try */
+	struct http_transfer *transfer;
+	uint64_t requests;
+};
+
+/* Debug builds stop at a state that the table does not have. */
+static void token_check(const struct token *token)
+{
+	(void)token;
+	assert((token->state == TOKEN_ASKING) == (token->transfer != NULL));
+	assert(token->state != TOKEN_HELD || token->bearer.value);
+	assert(token->state != TOKEN_REFUSED || token->error == -EACCES);
+}
+
+static void ask(struct token *token);
+
+static void on_timer(uv_timer_t *timer)
+{
+	ask(timer->data);
+}
+
+static void enter(struct token *token, enum token_state state, int64_t timer_ms)
+{
+	token->state = state;
+	if (timer_ms > 0)
+		loop_timer_start(&token->timer, on_timer, timer_ms);
+	else
+		uv_timer_stop(&token->timer);
+	token_check(token);
+	token->changed(token->data);
+}
+
+static void granted(struct token *token, struct provider_grant *grant)
+{
+	secret_move(&token->bearer, &grant->token);
+	token->serial++;
+	token->dead_ms = loop_now_ms() + grant->life_ms - grant->life_ms / MARGIN_PART;
+	token->backoff_ms = 0;
+	token->error = 0;
+	/* Jitter only towards earlier: 70 to 80 % of the life. */
+	enter(token, TOKEN_HELD, grant->life_ms * 8 / 10 - random() % (grant->life_ms / 10 + 1));
+}
+
+static void failed(struct token *token, int error, const struct http_response *response)
+{
+	struct failure failure = {.error = error, .path = "token"};
+	int64_t wait_ms = response && response->retry_after_ms > 0 ? response->retry_after_ms : 0;
+
+	failure.status = response ? response->status : 0;
+	if (response && !response->error) {
+		struct provider_problem problem;
+
+		token->ops->explain(response, &problem);
+		memcpy(failure.title, problem.title, sizeof(failure.title));
+		memcpy(failure.trace_id, problem.trace_id, sizeof(failure.trace_id));
+	}
+	snprintf(failure.what, sizeof(failure.what), "%s",
+		 response && response->error ? response->text
+		 : error == -EACCES	     ? "the server refuses this client"
+					     : "the answer to the token request is of no use");
+	failures_note(token->failures, &failure);
+	token->error = error;
+	if (error == -EACCES) {
+		enter(token, TOKEN_REFUSED, TOKEN_REFUSED_MS);
+		return;
+	}
+	token->backoff_ms = token->backoff_ms ? token->backoff_ms * 2 : BACKOFF_MIN_MS;
+	if (token->backoff_ms > BACKOFF_MAX_MS)
+		token->backoff_ms = BACKOFF_MAX_MS;
+	if (wait_ms < token->backoff_ms)
+		wait_ms = loop_jitter_ms(token->backoff_ms);
+	enter(token, TOKEN_BACKING_OFF, wait_ms);
+}
+
+static void on_answer(void *data, struct http_response *response)
+{
+	struct token *token = data;
+	struct provider_grant grant = {{NULL, 0}, 0};
+	int error = response->error;
+
+	token->transfer = NULL;
+	if (!error && response->status == 429)
+		error = -EBUSY;
+	else if (!error && response->status >= 500)
+		error = -EIO;
+	else if (!error)
+		error = token->ops->token_answer(token->provider, response, &grant);
+	if (error)
+		failed(token, error, response);
+	else
+		granted(token, &grant);
+	secret_fini(&grant.token);
+}
+
+static void ask(struct token *token)
+{
+	struct http_request request = {0};
+	int error;
+
+	if (token->transfer)
+		return;
+	error = token->ops->token_request(token->provider, &token->secret, &request);
+	if (!error)
+		error = http_send(token->http, &request, NULL, on_answer, token, &token->transfer);
+	http_request_fini(&request);
+	if (error) {
+		failed(token, error, NULL);
+		return;
+	}
+	token->requests++;
+	enter(token, TOKEN_ASKING, 0);
+}
+
+int token_new(uv_loop_t *loop, struct http *http, const struct provider_ops *ops,
+	      struct provider *provider, struct failures *failures, void (*changed)(void *data),
+	      void *data, struct token **ret_token)
+{
+	struct token *token = calloc(1, sizeof(*token));
+
+	if (!token)
+		return -ENOMEM;
+	uv_timer_init(loop, &token->timer);
+	token->timer.data = token;
+	token->http = http;
+	token->ops = ops;
+	token->provider = provider;
+	token->failures = failures;
+	token->changed = changed;
+	token->data = data;
+	*ret_token = token;
+	return 0;
+}
+
+static void token_closed(uv_handle_t *timer)
+{
+	free(timer->data);
+}
+
+void token_free(struct token *token)
+{
+	if (!token)
+		return;
+	if (token->transfer)
+		http_cancel(token->transfer);
+	secret_fini(&token->secret);
+	secret_fini(&token->bearer);
+	uv_close((uv_handle_t *)&token->timer, token_closed);
+}
+
+void token_renew(struct token *token, struct secret *secret)
+{
+	secret_move(&token->secret, secret);
+	if (token->transfer) {
+		http_cancel(token->transfer); /* it carries the old secret */
+		token->transfer = NULL;
+	}
+	token->backoff_ms = 0;
+	ask(token);
+}
+
+void token_retry(struct token *token)
+{
+	if (token->state == TOKEN_BACKING_OFF)
+		ask(token);
+}
+
+const struct secret *token_get(struct token *token, uint64_t *ret_serial)
+{
+	if (token->bearer.value && loop_now_ms() < token->dead_ms) {
+		*ret_serial = token->serial;
+		return &token->bearer;
+	}
+	/* The machine slept past the renewal, and the timer slept with it. */
+	if (token->state == TOKEN_HELD)
+		ask(token);
+	return NULL;
+}
+
+bool token_reject(struct token *token, uint64_t serial)
+{
+	int64_t now_ms = loop_now_ms();
+
+	if (!token->bearer.value || serial != token->serial)
+		return true;
+	if (token->rejected_ms && now_ms - token->rejected_ms < TOKEN_REJECT_PAUSE_MS)
+		return false;
+	token->rejected_ms = now_ms;
+	secret_fini(&token->bearer);
+	if (token->state == TOKEN_HELD)
+		ask(token);
+	return true;
+}
+
+enum token_state token_state(const struct token *token)
+{
+	return token->state;
+}
+
+int token_error(const struct token *token)
+{
+	if (token->state == TOKEN_REFUSED || token->state == TOKEN_BACKING_OFF)
+		return token->error;
+	return 0;
+}
+
+int64_t token_life_ms(const struct token *token)
+{
+	int64_t left_ms = token->bearer.value ? token->dead_ms - loop_now_ms() : 0;
+
+	return left_ms > 0 ? left_ms : 0;
+}
+
+uint64_t token_requests(const struct token *token)
+{
+	return token->requests;
+}

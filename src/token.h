@@ -1,0 +1,59 @@
+/* token.h: the bearer token's state machine.
+ *
+ * Asked for in the background at start and renewed at 80 % of its life by one request, however many
+ * wait; the old token serves until the new one is there. There is no refresh token: renewing is
+ * asking again before expiry (S). A failed renewal is not a logout: network errors, 429 and 5xx are
+ * tried again with back-off while the old token lives; a refusal is tried again only after
+ * TOKEN_REFUSED_MS or token_renew. */
+#ifndef IBINDERFS_TOKEN_H
+#define IBINDERFS_TOKEN_H
+
+#include "failures.h"
+#include "http.h"
+#include "provider.h"
+
+#include <stdint.h>
+#include <uv.h>
+
+#define TOKEN_REFUSED_MS      (5 * 60 * 1000)
+#define TOKEN_REJECT_PAUSE_MS (10 * 1000)
+
+enum token_state {
+	TOKEN_IDLE,	   /* nothing asked yet */
+	TOKEN_ASKING,	   /* a request is under way */
+	TOKEN_HELD,	   /* the timer will renew it */
+	TOKEN_BACKING_OFF, /* the last try failed; the timer will try again */
+	TOKEN_REFUSED,	   /* the server refused the client; the timer will try again, much later */
+};
+
+struct token;
+
+/* `changed` is called after every change of state, from the loop. The others must outlive the
+ * token. Returns 0 or -ENOMEM. */
+int token_new(uv_loop_t *loop, struct http *http, const struct provider_ops *ops,
+	      struct provider *provider, struct failures *failures, void (*changed)(void *data),
+	      void *data, struct token **ret_token);
+void token_free(struct token *token);
+
+/* Asks now, with this secret (moved from the caller), whatever was refused before. The token that
+ * is held goes on serving. */
+void token_renew(struct token *token, struct secret *secret);
+/* Asks now if a failed try is being waited out; not after a refusal. */
+void token_retry(struct token *token);
+
+/* The token to send, or NULL while there is none alive. `ret_serial` names it for token_reject.
+ * Valid until the loop runs again. */
+const struct secret *token_get(struct token *token, uint64_t *ret_serial);
+/* The server said 401 to that token: drops it, if it is still the current one, and asks anew. False
+ * when that was tried less than TOKEN_REJECT_PAUSE_MS ago: a new token does not help. */
+bool token_reject(struct token *token, uint64_t serial);
+
+enum token_state token_state(const struct token *token);
+/* 0 while a token is held or may come; else -errno of the last try. */
+int token_error(const struct token *token);
+/* Milliseconds that the held token lives on; 0 without one. */
+int64_t token_life_ms(const struct token *token);
+/* Token requests sent so far. */
+uint64_t token_requests(const struct token *token);
+
+#endif

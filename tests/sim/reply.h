@@ -1,0 +1,63 @@
+/*
+ * reply: a request as the routes see it, and the answer they fill in.
+ *
+ * A request borrows MHD's connection; its body is its own. A reply owns its body. Routes run under
+ * the simulator's lock and do no I/O.
+ */
+#ifndef SIM_REPLY_H
+#define SIM_REPLY_H
+
+#include "sim.h"
+
+#include <microhttpd.h>
+
+#define REQUEST_ID_MAX	 128
+#define REQUEST_BODY_MAX (64u << 10)
+#define REPLY_RANGE_MAX	 80
+
+struct request {
+	struct MHD_Connection *connection; /* borrowed */
+	enum route route;
+	const char *method;
+	const char *path;
+	char *uri;		    /* owned: path and query as they came */
+	char id[2][REQUEST_ID_MAX]; /* the variable parts of the path */
+	struct buf body;
+	bool body_too_large;
+	bool started; /* headers have been seen and counted */
+	struct fault fault;
+};
+
+struct reply {
+	unsigned int status;
+	const char *type; /* static */
+	struct buf body;
+	char version_id[RNG_GUID_SIZE]; /* not empty: this version's content is sent, not body */
+	uint64_t offset;		/* of the content */
+	uint64_t length;
+	char content_range[REPLY_RANGE_MAX]; /* empty: no header */
+	const char *allow;		     /* static; header Allow */
+	const char *challenge;		     /* static; header WWW-Authenticate */
+	bool accept_ranges;
+};
+
+const char *request_header(const struct request *request, const char *name);
+/* NULL if the query has no such parameter; "" if it has no value. */
+const char *request_query(const struct request *request, const char *name);
+/* Adds to the body; beyond REQUEST_BODY_MAX it only remembers that there was too much. */
+void request_add_body(struct request *request, const char *bytes, size_t n);
+/* NULL-safe. */
+void request_free(struct request *request);
+/* True if the content type is this one, whatever its parameters. */
+bool request_has_type(const struct request *request, const char *type);
+
+void reply_set(struct reply *reply, unsigned int status, const char *type);
+/* Problem details (RFC 9110), counted as refused for this reason. detail may be NULL. */
+void reply_refuse(struct reply *reply, struct sim *sim, enum refusal why, unsigned int status,
+		  const char *detail);
+/* The same without counting a refusal: the server's own failure. */
+void reply_problem(struct reply *reply, struct sim *sim, unsigned int status, const char *detail);
+/* Gives the answer to MHD, which sends it; the body goes along. */
+enum MHD_Result reply_send(struct sim *sim, const struct request *request, struct reply *reply);
+
+#endif

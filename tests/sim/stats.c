@@ -1,0 +1,123 @@
+/* See stats.h. */
+#include "stats.h"
+#include "text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *const route_names[ROUTES] = {
+	"token",    "binders",	    "metadataelements", "drive",	   "subfolders", "search",
+	"document", "downloadlink", "storage",		"redirect_target", "other",
+};
+
+static const char *const refusal_names[REFUSALS] = {
+	"missing_token",
+	"dead_token",
+	"missing_tenant",
+	"tenant",
+	"query_credentials",
+	"content_type",
+	"body",
+	"paging",
+	"method",
+	"path",
+	"id",
+	"client",
+	"grant",
+	"scope",
+	"link",
+};
+
+const char *stats_route_name(enum route route)
+{
+	return route_names[route];
+}
+
+enum route stats_route_find(const char *name)
+{
+	enum route route = 0;
+
+	while (route < ROUTES && strcmp(route_names[route], name))
+		route++;
+	return route;
+}
+
+void stats_words_add(struct stats_words *words, const char *word)
+{
+	size_t i = 0;
+	size_t len = strnlen(word, STATS_WORD_SIZE - 1);
+
+	while (i < words->n && strncmp(words->word[i], word, STATS_WORD_SIZE - 1))
+		i++;
+	if (i == STATS_WORDS)
+		return;
+	if (i == words->n) {
+		memcpy(words->word[i], word, len);
+		words->word[i][len] = '\0';
+		words->n++;
+	}
+	words->count[i]++;
+}
+
+void stats_reset(struct stats *stats)
+{
+	uint64_t in_flight = stats->in_flight;
+
+	*stats = (struct stats){.in_flight = in_flight, .peak_concurrency = in_flight};
+}
+
+static void stats_render_words(const struct stats_words *words, struct buf *out)
+{
+	buf_add_char(out, '{');
+	for (size_t i = 0; i < words->n; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		text_add_literal(out, words->word[i], strlen(words->word[i]));
+		buf_add_format(out, ":%" PRIu64, words->count[i]);
+	}
+	buf_add_char(out, '}');
+}
+
+static void stats_render_counts(const char *const *names, const uint64_t *counts, size_t n,
+				struct buf *out)
+{
+	buf_add_char(out, '{');
+	for (size_t i = 0; i < n; i++)
+		buf_add_format(out, "%s\"%s\":%" PRIu64, i ? "," : "", names[i], counts[i]);
+	buf_add_char(out, '}');
+}
+
+void stats_render(const struct stats *stats, struct buf *out)
+{
+	const char *comma = "";
+
+	buf_add_str(out, "{\"routes\":");
+	stats_render_counts(route_names, stats->routes, ROUTES, out);
+	buf_add_str(out, ",\"status\":{");
+	for (size_t i = 0; i < STATS_STATUS_MAX; i++) {
+		if (!stats->status[i])
+			continue;
+		buf_add_format(out, "%s\"%zu\":%" PRIu64, comma, i, stats->status[i]);
+		comma = ",";
+	}
+	buf_add_str(out, "},\"refused\":");
+	stats_render_counts(refusal_names, stats->refused, REFUSALS, out);
+	buf_add_format(out,
+		       ",\"leaked_credentials\":%" PRIu64 ",\"in_flight\":%" PRIu64
+		       ",\"peak_concurrency\":%" PRIu64 ",\"connections\":%" PRIu64
+		       ",\"tokens_issued\":%" PRIu64 ",\"tokens_refused\":%" PRIu64,
+		       stats->leaked_credentials, stats->in_flight, stats->peak_concurrency,
+		       stats->connections, stats->tokens_issued, stats->tokens_refused);
+	buf_add_str(out, ",\"protocols\":");
+	stats_render_words(&stats->protocols, out);
+	buf_add_str(out, ",\"forwarded_protocols\":");
+	stats_render_words(&stats->forwarded_protocols, out);
+	buf_add_str(out, ",\"headers_seen_by_redirect_target\":[");
+	for (size_t i = 0; i < stats->redirect_headers.n; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		text_add_literal(out, stats->redirect_headers.word[i],
+				 strlen(stats->redirect_headers.word[i]));
+	}
+	buf_add_str(out, "]}");
+}

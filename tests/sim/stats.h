@@ -1,0 +1,82 @@
+/*
+ * stats: what arrived and how it was answered, for tests that count.
+ *
+ * Owned by the simulator and guarded by its lock.
+ */
+#ifndef SIM_STATS_H
+#define SIM_STATS_H
+
+#include "buf.h"
+
+#include <stdint.h>
+
+#define STATS_STATUS_MAX 600
+#define STATS_WORDS	 8 /* different protocols or header names remembered */
+#define STATS_WORD_SIZE	 32
+
+enum route {
+	ROUTE_TOKEN,
+	ROUTE_BINDERS,
+	ROUTE_ELEMENTS,
+	ROUTE_DRIVE,
+	ROUTE_SUBFOLDERS,
+	ROUTE_SEARCH,
+	ROUTE_DOCUMENT,
+	ROUTE_DOWNLOADLINK,
+	ROUTE_STORAGE,
+	ROUTE_REDIRECT_TARGET,
+	ROUTE_OTHER,
+	ROUTES,
+};
+
+/* Why a request was refused. */
+enum refusal {
+	REFUSED_MISSING_TOKEN,
+	REFUSED_DEAD_TOKEN,
+	REFUSED_MISSING_TENANT,
+	REFUSED_TENANT,
+	REFUSED_QUERY_CREDENTIALS,
+	REFUSED_CONTENT_TYPE,
+	REFUSED_BODY,
+	REFUSED_PAGING,
+	REFUSED_METHOD,
+	REFUSED_PATH,
+	REFUSED_ID,
+	REFUSED_CLIENT,
+	REFUSED_GRANT,
+	REFUSED_SCOPE,
+	REFUSED_LINK,
+	REFUSALS,
+};
+
+/* Words seen and how often; more different ones than fit are not remembered. */
+struct stats_words {
+	char word[STATS_WORDS][STATS_WORD_SIZE];
+	uint64_t count[STATS_WORDS];
+	size_t n;
+};
+
+struct stats {
+	uint64_t routes[ROUTES];
+	uint64_t status[STATS_STATUS_MAX];
+	uint64_t refused[REFUSALS];
+	uint64_t leaked_credentials;
+	uint64_t in_flight;
+	uint64_t peak_concurrency;
+	uint64_t connections;
+	uint64_t tokens_issued;
+	uint64_t tokens_refused;
+	struct stats_words protocols;
+	struct stats_words forwarded_protocols;
+	struct stats_words redirect_headers;
+};
+
+const char *stats_route_name(enum route route);
+/* ROUTES when there is no such route. */
+enum route stats_route_find(const char *name);
+void stats_words_add(struct stats_words *words, const char *word);
+/* Requests under way stay counted. */
+void stats_reset(struct stats *stats);
+void stats_render(const struct stats *stats, struct buf *out);
+
+#endif
