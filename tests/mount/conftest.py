@@ -1,0 +1,22 @@
+"""Fixtures: a simulated organisation, and a mount of it."""
+
+import faulthandler
+
+import pytest
+
+from mounting import mounted, simulated
+
+# A hang shows where it stands, and fails.
+faulthandler.dump_traceback_later(900, exit=True)
+
+
+@pytest.fixture
+def sim():
+    with simulated("--binders=3", "--folders=8", "--depth=3", "--documents=120") as sim:
+        yield sim
+
+
+@pytest.fixture
+def mount(sim):
+    with mounted(sim) as mount:
+        yield mount
