@@ -150,6 +150,7 @@ static int print_metrics(const struct control *control, struct buf *out)
 {
 	const struct fetch_counters *fetches = fetcher_counters(control->fetcher);
 	const struct tree_counters *tree = tree_counters(control->tree);
+	const uint64_t *upcalls = control->upcalls;
 	const struct {
 		const char *name;
 		const char *type;
@@ -184,6 +185,13 @@ static int print_metrics(const struct control *control, struct buf *out)
 		{"waits_total", "counter", tree->waits},
 		{"deadlines_missed_total", "counter", tree->deadlines_missed},
 		{"errors_total", "counter", control->failures->total},
+		{"upcalls_lookup_total", "counter", upcalls[CONTROL_UPCALL_LOOKUP]},
+		{"upcalls_getattr_total", "counter", upcalls[CONTROL_UPCALL_GETATTR]},
+		{"upcalls_opendir_total", "counter", upcalls[CONTROL_UPCALL_OPENDIR]},
+		{"upcalls_readdir_total", "counter", upcalls[CONTROL_UPCALL_READDIR]},
+		{"upcalls_open_total", "counter", upcalls[CONTROL_UPCALL_OPEN]},
+		{"upcalls_read_total", "counter", upcalls[CONTROL_UPCALL_READ]},
+		{"upcalls_statfs_total", "counter", upcalls[CONTROL_UPCALL_STATFS]},
 	};
 	size_t i;
 

@@ -10,6 +10,18 @@
 #include "provider.h"
 #include "tree.h"
 
+/* What the kernel asks; fs.c counts. */
+enum control_upcall {
+	CONTROL_UPCALL_LOOKUP,
+	CONTROL_UPCALL_GETATTR,
+	CONTROL_UPCALL_OPENDIR,
+	CONTROL_UPCALL_READDIR,
+	CONTROL_UPCALL_OPEN,
+	CONTROL_UPCALL_READ,
+	CONTROL_UPCALL_STATFS,
+	CONTROL_UPCALL_COUNT
+};
+
 /* Everything that is shown; nothing is owned. */
 struct control {
 	const struct config *config;
@@ -19,6 +31,7 @@ struct control {
 	const struct tree *tree;
 	const struct failures *failures;
 	int64_t mounted_wall_ns;
+	uint64_t upcalls[CONTROL_UPCALL_COUNT]; /* without those in `.ibinderfs/` itself */
 };
 
 struct control_file {

@@ -97,8 +97,16 @@ static void fs_init(void *data, struct fuse_conn_info *conn)
 	fs->ready(fs->data);
 }
 
+/* Looking at the counters does not change them. */
+void fs_count(fuse_req_t req, enum control_upcall upcall, fuse_ino_t ino)
+{
+	if (ino != FS_INO_CONTROL && !fs_is_control_file(ino))
+		fs_of(req)->control->upcalls[upcall]++;
+}
+
 static void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	fs_count(req, CONTROL_UPCALL_LOOKUP, parent);
 	if (fs_is_fixed_dir(parent))
 		fs_fixed_lookup(req, parent, name);
 	else
@@ -125,6 +133,7 @@ static void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct stat attr;
 	double timeout_s;
 
+	fs_count(req, CONTROL_UPCALL_GETATTR, ino);
 	if (ino >= LISTING_INO_MIN) {
 		fs_op_run(req, OP_GETATTR, ino, NULL, fi);
 		return;
@@ -135,6 +144,7 @@ static void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 static void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	fs_count(req, CONTROL_UPCALL_OPENDIR, ino);
 	if (fs_is_fixed_dir(ino))
 		fs_fixed_opendir(req, fi);
 	else
@@ -150,6 +160,7 @@ static void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 
 static void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	fs_count(req, CONTROL_UPCALL_OPEN, ino);
 	if (fs_is_control_file(ino))
 		fs_control_open(req, ino, fi);
 	else
@@ -164,7 +175,7 @@ static void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 					    : handle->text.data;
 	size_t len = handle->listing ? handle->file.entry->body_len : handle->text.len;
 
-	(void)ino;
+	fs_count(req, CONTROL_UPCALL_READ, ino);
 	if (offset < 0 || (size_t)offset >= len) {
 		fuse_reply_buf(req, NULL, 0);
 		return;
@@ -194,7 +205,7 @@ static void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 		.f_flag = ST_RDONLY,
 	};
 
-	(void)ino;
+	fs_count(req, CONTROL_UPCALL_STATFS, ino);
 	fuse_reply_statfs(req, &stat);
 }
 
@@ -300,7 +311,7 @@ static int session_mount(struct fs *fs)
 }
 
 int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
-	   const struct control *control, void (*ready)(void *data), void (*ended)(void *data),
+	   struct control *control, void (*ready)(void *data), void (*ended)(void *data),
 	   void *data, struct fs **ret_fs)
 {
 	struct fs *fs = calloc(1, sizeof(*fs));

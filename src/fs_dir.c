@@ -68,6 +68,7 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	char *reply;
 	int error = 0;
 
+	fs_count(req, CONTROL_UPCALL_READDIR, ino);
 	if (size > REPLY_BYTES_MAX)
 		size = REPLY_BYTES_MAX;
 	reply = malloc(size);

@@ -47,7 +47,7 @@ struct fs {
 	uv_loop_t *loop;
 	const struct config *config;
 	struct tree *tree;
-	const struct control *control;
+	struct control *control;
 	void (*ready)(void *data);
 	void (*ended)(void *data);
 	void *data;
@@ -80,6 +80,9 @@ void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, bool is_
 /* Attributes of a node's entry; notes what the kernel is told. */
 void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry *entry,
 		   struct stat *attr);
+
+/* Counts a request of the kernel. */
+void fs_count(fuse_req_t req, enum control_upcall upcall, fuse_ino_t ino);
 
 /* fs_wait.c */
 enum op_type { OP_LOOKUP, OP_GETATTR, OP_OPENDIR, OP_OPEN };

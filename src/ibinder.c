@@ -10,10 +10,9 @@
  *          POST /documents?…&pageNumber=2…n               when the first told how many
  *          GET  subfolders_path (I)                       for each folder as it becomes known
  *
- * Owns nothing beyond a task: the objects go into the listing's builder as they come. */
+ * Answers are read in ibinder_read.c. */
 #include "cleanup.h"
-#include "date.h"
-#include "provider.h"
+#include "ibinder_internal.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -22,63 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A hostile or broken server must not keep a task going for ever. */
-#define PAGES_MAX    100000
-#define FOLDERS_MAX  100000
-#define ID_BYTES_MAX 128
-#define NAME_RAW_MAX (64 * 1024)
-/* Pages are read again this often when documents moved between them meanwhile. */
-#define REREADS_MAX 2
 /* When the server does not say how long a token lives (it does: expires_in, (S)). */
 #define TOKEN_LIFE_DEFAULT_S 300
 #define TOKEN_LIFE_MAX_S     (24 * 3600)
 
-enum request_type {
-	REQUEST_BINDERS,
-	REQUEST_DRIVE,
-	REQUEST_METADATA,
-	REQUEST_PAGE,
-	REQUEST_SUBFOLDERS
-};
-
-struct provider {
-	char *api_url;
-	char *auth_url;
-	char *tenant_id;
-	char *client_id;
-	char *subfolders_path;
-	char *salt; /* provider and tenant, for inode numbers */
-	size_t page_size;
-	size_t memory;
-	bool subfolders_seen;	 /* the call has answered: a 404 then means that one folder */
-	bool subfolders_missing; /* the server does not have the call */
-};
-
-struct provider_task {
-	struct provider *provider;
-	enum provider_level level;
-	char *id;     /* of the binder */
-	char *object; /* the Binder object */
-	size_t object_len;
-	struct listing_builder *builder;
-	int64_t top_mtime_ns;
-	enum request_type next_fixed; /* the fixed requests go out in the order of the enum */
-	/* Documents: pages are asked from 2 to page_count once the first has told the total. */
-	uint64_t page_size;  /* as the server uses it */
-	uint64_t page_count; /* 0 until the first page is here */
-	uint64_t page_next;
-	uint64_t total;
-	uint64_t pages_asked; /* in this reading of them */
-	uint64_t pages_answered;
-	unsigned int rereads;
-	bool shifted; /* documents came, went or moved between pages */
-	/* Folders whose sub-folders are still to be asked for. */
-	char **folders;
-	size_t folder_count;
-	size_t folder_next;
-};
-
-static int duplicate(const char *text, char **ret_copy)
+int ibinder_duplicate(const char *text, char **ret_copy)
 {
 	char *copy = strdup(text);
 
@@ -116,11 +63,11 @@ static int ibinder_new(const struct config *config, struct provider **ret_provid
 		return -ENOMEM;
 	provider->page_size = config->page_size;
 	provider->memory = config->memory;
-	if (duplicate(config->api_url, &provider->api_url) ||
-	    duplicate(config->auth_url, &provider->auth_url) ||
-	    duplicate(config->tenant_id, &provider->tenant_id) ||
-	    duplicate(config->client_id, &provider->client_id) ||
-	    duplicate(config->subfolders_path, &provider->subfolders_path) ||
+	if (ibinder_duplicate(config->api_url, &provider->api_url) ||
+	    ibinder_duplicate(config->auth_url, &provider->auth_url) ||
+	    ibinder_duplicate(config->tenant_id, &provider->tenant_id) ||
+	    ibinder_duplicate(config->client_id, &provider->client_id) ||
+	    ibinder_duplicate(config->subfolders_path, &provider->subfolders_path) ||
 	    asprintf(&provider->salt, "ibinder:%s", config->tenant_id) < 0) {
 		provider->salt = NULL;
 		ibinder_free(provider);
@@ -154,7 +101,7 @@ static int ibinder_token_request(const struct provider *provider, const struct s
 	http_escape(&body, provider->client_id, strlen(provider->client_id));
 	buf_append_str(&body, "&client_secret=");
 	http_escape(&body, secret->value, secret->len);
-	if (body.error || duplicate(provider->auth_url, &request.url))
+	if (body.error || ibinder_duplicate(provider->auth_url, &request.url))
 		return -ENOMEM;
 	request.body_len = body.len;
 	request.body = buf_steal(&body);
@@ -341,329 +288,7 @@ static int ibinder_task_next(struct provider_task *task, struct http_request *re
 	return 0;
 }
 
-/* --- Answers --- */
-
-/* Lists come as an array; the vendor's quickstart reads `.items` instead (S): both are taken. */
-static int list_of(const struct http_response *response, struct json *ret_list)
-{
-	struct json answer;
-	struct json list;
-
-	if (json_parse(buf_str(&response->body), response->body.len, &answer))
-		return -EBADMSG;
-	if (json_type(answer) == JSON_ARRAY) {
-		*ret_list = answer;
-		return 0;
-	}
-	if (json_get(answer, "items", &list) || json_type(list) != JSON_ARRAY)
-		return -EBADMSG;
-	*ret_list = list;
-	return 0;
-}
-
-/* An object without a usable id cannot be shown, asked for, or told from another. */
-static int get_id(struct json object, struct buf *out)
-{
-	int error = json_get_id(object, "id", out);
-
-	if (error)
-		return error == -ENOMEM ? error : -EBADMSG;
-	if (out->len == 0 || strlen(out->data) != out->len)
-		return -EBADMSG;
-	return 0;
-}
-
-/* A name of another type than string is no name; the id then stands for it. */
-static int get_name(struct json object, const char *key, struct buf *out)
-{
-	int error = json_get_string(object, key, out);
-
-	return error == -ENOMEM || error == -EFBIG ? error : 0;
-}
-
-static int64_t get_date(struct json object, const char *key)
-{
-	struct buf text CLEANUP(buf_reset) = BUF_INIT(64);
-	int64_t ns;
-
-	if (json_get_string(object, key, &text) || date_parse_rfc3339(buf_str(&text), &ns))
-		return LISTING_NO_TIME;
-	return ns;
-}
-
-static int add_binders(struct provider_task *task, const struct http_response *response)
-{
-	struct json list;
-	struct json_iter iter;
-	int error = list_of(response, &list);
-
-	if (error)
-		return error;
-	for (iter = json_iterate(list); json_next(&iter);) {
-		struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-		struct buf name CLEANUP(buf_reset) = BUF_INIT(NAME_RAW_MAX);
-
-		error = get_id(iter.value, &id);
-		if (!error)
-			error = get_name(iter.value, "name", &name);
-		if (error)
-			return error;
-		error = listing_builder_add_dir(
-			task->builder, &(struct listing_object){
-					       .kind = LISTING_KIND_BINDER,
-					       .id = id.data,
-					       .raw_name = buf_str(&name),
-					       .raw_name_len = name.len,
-					       .elsewhere = true,
-					       .mtime_ns = get_date(iter.value, "createdAt"),
-					       .json = iter.value,
-				       });
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-static int remember_folder(struct provider_task *task, const char *id)
-{
-	char **folders;
-
-	if (task->folder_count >= FOLDERS_MAX)
-		return -EFBIG;
-	/* A power of two is full. */
-	if ((task->folder_count & (task->folder_count - 1)) == 0) {
-		size_t capacity = task->folder_count ? task->folder_count * 2 : 1;
-
-		folders = realloc(task->folders, capacity * sizeof(*folders));
-		if (!folders)
-			return -ENOMEM;
-		task->folders = folders;
-	}
-	if (duplicate(id, &task->folders[task->folder_count]))
-		return -ENOMEM;
-	task->folder_count++;
-	return 0;
-}
-
-/* `parent`: the folder that was asked about, NULL for the drive. parentId is not trusted: at the
- * top it is not documented. */
-static int add_folder(struct provider_task *task, const char *parent, struct json folder)
-{
-	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	struct buf name CLEANUP(buf_reset) = BUF_INIT(NAME_RAW_MAX);
-	struct listing_object object = {
-		.kind = LISTING_KIND_FOLDER,
-		.parent = parent,
-		.mtime_ns = LISTING_NO_TIME,
-	};
-	int error = get_id(folder, &id);
-
-	if (!error)
-		error = get_name(folder, "name", &name);
-	if (error || listing_builder_has(task->builder, LISTING_KIND_FOLDER, id.data))
-		return error;
-	object.id = id.data;
-	object.raw_name = buf_str(&name);
-	object.raw_name_len = name.len;
-	error = listing_builder_add_dir(task->builder, &object);
-	if (error)
-		return error;
-	object.kind = LISTING_KIND_FOLDER_JSON;
-	object.parent = id.data;
-	object.own_name = "folder.json";
-	object.json = folder;
-	error = listing_builder_add_file(task->builder, &object);
-	return error ? error : remember_folder(task, id.data);
-}
-
-static int add_folders(struct provider_task *task, const char *parent,
-		       const struct http_response *response)
-{
-	struct json list;
-	struct json_iter iter;
-	int error = list_of(response, &list);
-
-	for (iter = json_iterate(list); !error && json_next(&iter);)
-		error = add_folder(task, parent, iter.value);
-	return error;
-}
-
-/* What a document's metadata says for a key: [{metadataElementId, valueId}] (S); free-form keys may
- * carry `value` instead (I). */
-static int get_metadata(struct json document, const char *key, struct buf *out)
-{
-	struct json metadata;
-	struct json_iter iter;
-
-	if (json_get(document, "metadata", &metadata))
-		return -ENOENT;
-	for (iter = json_iterate(metadata); json_next(&iter);) {
-		struct json element;
-		int error;
-
-		if (json_get(iter.value, "metadataElementId", &element) ||
-		    !json_string_equals(element, key))
-			continue;
-		error = json_get_string(iter.value, "valueId", out);
-		return error == -ENOENT ? json_get_string(iter.value, "value", out) : error;
-	}
-	return -ENOENT;
-}
-
-static int64_t document_date(struct json document)
-{
-	static const char *const keys[] = {"GLOBAL_RevisionDate", "GLOBAL_Date"};
-	size_t i;
-
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct buf text CLEANUP(buf_reset) = BUF_INIT(64);
-		int64_t ns;
-
-		if (get_metadata(document, keys[i], &text) == 0 &&
-		    date_parse_rfc3339(buf_str(&text), &ns) == 0)
-			return ns;
-	}
-	return LISTING_NO_TIME;
-}
-
-static int add_document(struct provider_task *task, struct json document)
-{
-	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	struct buf folder CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	struct buf name CLEANUP(buf_reset) = BUF_INIT(NAME_RAW_MAX);
-	int error = get_id(document, &id);
-
-	if (!error)
-		error = get_name(document, "fileName", &name);
-	if (error)
-		return error;
-	if (listing_builder_has(task->builder, LISTING_KIND_DOCUMENT, id.data)) {
-		if (task->rereads == 0)
-			task->shifted = true;
-		return 0;
-	}
-	/* folderId equals the GLOBAL_TabId value (I): either will do. */
-	if (json_get_id(document, "folderId", &folder) || folder.len == 0) {
-		buf_reset(&folder);
-		if (get_metadata(document, "GLOBAL_TabId", &folder))
-			buf_reset(&folder);
-	}
-	return listing_builder_add_file(task->builder,
-					&(struct listing_object){
-						.kind = LISTING_KIND_DOCUMENT,
-						.id = id.data,
-						.parent = folder.len ? folder.data : NULL,
-						.raw_name = buf_str(&name),
-						.raw_name_len = name.len,
-						.suffix = ".json",
-						.mtime_ns = document_date(document),
-						.json = document,
-					});
-}
-
-/* Page numbers count from 1; the server may use smaller pages than asked for, and says so (S). */
-static int take_totals(struct provider_task *task, struct json answer, bool first, size_t items)
-{
-	int64_t total;
-	int64_t size = (int64_t)task->provider->page_size;
-	int error;
-
-	if (json_get_int(answer, "totalCount", &total) || total < 0)
-		return -EBADMSG;
-	error = json_get_int(answer, "pageSize", &size);
-	if ((error && error != -ENOENT) || size < 1 || (first && items == 0 && total > 0))
-		return -EBADMSG;
-	if (first) {
-		task->page_size = (uint64_t)size;
-		task->total = (uint64_t)total;
-	} else if ((uint64_t)size != task->page_size) {
-		return -EBADMSG; /* the pages no longer fit together */
-	} else if ((uint64_t)total != task->total) {
-		task->shifted = true;
-		task->total = (uint64_t)total;
-	}
-	if (task->total / task->page_size >= PAGES_MAX)
-		return -EFBIG;
-	task->page_count = (task->total + task->page_size - 1) / task->page_size;
-	if (task->page_count == 0)
-		task->page_count = 1;
-	return 0;
-}
-
-/* When documents came or went while the pages were read, one may have slipped from a page not yet
- * read to one already read: then all are read once more, and what is there already is skipped. */
-static void maybe_reread(struct provider_task *task)
-{
-	if (task->pages_answered < task->pages_asked || task->page_next <= task->page_count)
-		return;
-	if (!task->shifted || task->rereads >= REREADS_MAX)
-		return;
-	task->rereads++;
-	task->shifted = false;
-	task->page_next = 1;
-	task->pages_asked = 0;
-	task->pages_answered = 0;
-}
-
-static int add_page(struct provider_task *task, const struct http_response *response)
-{
-	bool first = task->page_count == 0;
-	struct json answer;
-	struct json list;
-	struct json_iter iter;
-	size_t items = 0;
-	int error;
-
-	if (json_parse(buf_str(&response->body), response->body.len, &answer) ||
-	    json_get(answer, "items", &list) || json_type(list) != JSON_ARRAY)
-		return -EBADMSG;
-	for (iter = json_iterate(list); json_next(&iter); items++) {
-		error = add_document(task, iter.value);
-		if (error)
-			return error;
-	}
-	error = take_totals(task, answer, first, items);
-	if (error)
-		return error;
-	task->pages_answered++;
-	maybe_reread(task);
-	return 0;
-}
-
-static int add_metadata_elements(struct provider_task *task, const struct http_response *response)
-{
-	struct listing_object object = {
-		.kind = LISTING_KIND_METADATA_JSON,
-		.id = task->id,
-		.own_name = "metadata-elements.json",
-		.mtime_ns = LISTING_NO_TIME,
-	};
-
-	if (json_parse(buf_str(&response->body), response->body.len, &object.json))
-		return -EBADMSG;
-	return listing_builder_add_file(task->builder, &object);
-}
-
-static int ibinder_task_answer(struct provider_task *task, uint64_t tag,
-			       const struct http_response *response)
-{
-	uint64_t index = tag >> 8;
-
-	switch ((enum request_type)(tag & 0xff)) {
-	case REQUEST_BINDERS:
-		return add_binders(task, response);
-	case REQUEST_DRIVE:
-		return add_folders(task, NULL, response);
-	case REQUEST_METADATA:
-		return add_metadata_elements(task, response);
-	case REQUEST_PAGE:
-		return add_page(task, response);
-	case REQUEST_SUBFOLDERS:
-		task->provider->subfolders_seen = true;
-		return add_folders(task, task->folders[index], response);
-	}
-	return -EBADMSG;
-}
+/* --- Tasks --- */
 
 /* The path of the sub-folders call is inferred: a server that does not have it answers 404 or 405,
  * and is not asked again. Once it has answered, a 404 means that this folder is gone. A binder
@@ -680,8 +305,6 @@ static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, lon
 		task->provider->subfolders_missing = true;
 	return true;
 }
-
-/* --- Tasks --- */
 
 static void ibinder_task_free(struct provider_task *task)
 {
@@ -709,7 +332,7 @@ static int add_binder_json(struct provider_task *task)
 
 	if (json_parse(task->object, task->object_len, &object.json))
 		return -EBADMSG;
-	object.mtime_ns = get_date(object.json, "createdAt");
+	object.mtime_ns = ibinder_get_date(object.json, "createdAt");
 	task->top_mtime_ns = object.mtime_ns;
 	return listing_builder_add_file(task->builder, &object);
 }
@@ -730,7 +353,7 @@ static int ibinder_task_new(struct provider *provider, const struct provider_res
 	error = listing_builder_new(provider->salt, provider->memory, &task->builder);
 	if (!error && resource->level == PROVIDER_PART) {
 		task->next_fixed = REQUEST_DRIVE;
-		error = duplicate(resource->id, &task->id);
+		error = ibinder_duplicate(resource->id, &task->id);
 		task->object_len = resource->object_len;
 		task->object = error ? NULL : strndup(resource->object, resource->object_len);
 		if (!task->object)

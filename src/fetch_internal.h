@@ -1,0 +1,79 @@
+/* fetch_internal.h: what fetch.c (one fetch: its calls and their answers) and fetcher.c (all of
+ * them: budget, pause, breaker, token) share. Nothing else includes it. */
+#ifndef IBINDERFS_FETCH_INTERNAL_H
+#define IBINDERFS_FETCH_INTERNAL_H
+
+#include "breaker.h"
+#include "fetch.h"
+
+#include <sys/queue.h>
+
+/* One request of a fetch over all its tries; see the table in fetch.c. */
+struct call {
+	TAILQ_ENTRY(call) link;
+	struct fetch *fetch;
+	struct http_request request;
+	uint64_t tag;
+	struct http_transfer *transfer; /* while SENT */
+	uint64_t token_serial;
+	int64_t first_ms; /* of the first try */
+	int64_t sent_ms;  /* of the latest */
+	int64_t due_ms;	  /* while DUE */
+	unsigned int tries;
+	unsigned int limited;
+	bool reauthorised;
+};
+
+struct fetch {
+	TAILQ_ENTRY(fetch) link;
+	struct fetcher *fetcher;
+	struct provider_task *task;
+	struct listing *previous;
+	TAILQ_HEAD(, call) calls;
+	bool foreground;
+	bool exhausted; /* the task has no request until an answer comes */
+	int last_error; /* of a try that is being repeated */
+	char *path;
+	void (*done)(void *data, int error, struct listing *listing);
+	void *data;
+};
+
+struct fetcher {
+	uv_timer_t timer; /* for the next DUE call or the end of the pause */
+	uv_timer_t probe_timer;
+	unsigned int handles_open; /* of these three, for fetcher_free */
+	uv_idle_t idle;		   /* runs the pump from the loop, never from inside a caller */
+	struct http *http;
+	const struct provider_ops *ops;
+	struct provider *provider;
+	struct failures *failures;
+	struct token *token;
+	size_t connections;
+	int64_t timeout_ms;
+	TAILQ_HEAD(fetch_list, fetch) foreground;
+	struct fetch_list background;
+	int64_t pause_until_ms;
+	struct breaker breaker;
+	struct http_transfer *probe;
+	struct fetch_counters counters;
+};
+
+/* fetch.c */
+/* Ends the fetch: notes why, calls its owner back, frees it. `response` may be NULL. */
+void fetch_fail(struct fetch *fetch, int error, const struct http_response *response,
+		const char *what);
+/* Takes the task's next request, if it has one now, into a call that may be sent at once. Returns
+ * 0, or -errno if the fetch cannot go on. */
+int fetch_pull(struct fetch *fetch);
+bool fetch_has_unsent(const struct fetch *fetch);
+/* The answer to a call (`data`). */
+void fetch_answered(void *data, struct http_response *response);
+
+/* fetcher.c */
+/* Looks, in the loop's next turn, what can be sent now. */
+void fetcher_wake(struct fetcher *fetcher);
+/* A try that began then failed on the network or with 5xx. */
+void fetcher_note_failure(struct fetcher *fetcher, int64_t since_ms, int error);
+void fetcher_note_success(struct fetcher *fetcher);
+
+#endif

@@ -1,0 +1,60 @@
+/* ibinder_internal.h: what ibinder.c (requests, tasks) and ibinder_read.c (answers) share. Nothing
+ * else includes it. */
+#ifndef IBINDERFS_IBINDER_INTERNAL_H
+#define IBINDERFS_IBINDER_INTERNAL_H
+
+#include "provider.h"
+
+enum request_type {
+	REQUEST_BINDERS,
+	REQUEST_DRIVE,
+	REQUEST_METADATA,
+	REQUEST_PAGE,
+	REQUEST_SUBFOLDERS
+};
+
+struct provider {
+	char *api_url;
+	char *auth_url;
+	char *tenant_id;
+	char *client_id;
+	char *subfolders_path;
+	char *salt; /* provider and tenant, for inode numbers */
+	size_t page_size;
+	size_t memory;
+	bool subfolders_seen;	 /* the call has answered: a 404 then means that one folder */
+	bool subfolders_missing; /* the server does not have the call */
+};
+
+struct provider_task {
+	struct provider *provider;
+	enum provider_level level;
+	char *id;     /* of the binder */
+	char *object; /* the Binder object */
+	size_t object_len;
+	struct listing_builder *builder;
+	int64_t top_mtime_ns;
+	enum request_type next_fixed; /* the fixed requests go out in the order of the enum */
+	/* Documents: pages are asked from 2 to page_count once the first has told the total. */
+	uint64_t page_size;  /* as the server uses it */
+	uint64_t page_count; /* 0 until the first page is here */
+	uint64_t page_next;
+	uint64_t total;
+	uint64_t pages_asked; /* in this reading of them */
+	uint64_t pages_answered;
+	unsigned int rereads;
+	bool shifted; /* documents came, went or moved between pages */
+	/* Folders whose sub-folders are still to be asked for. */
+	char **folders;
+	size_t folder_count;
+	size_t folder_next;
+};
+
+int ibinder_duplicate(const char *text, char **ret_copy);
+int64_t ibinder_get_date(struct json object, const char *key);
+
+/* See provider_ops. */
+int ibinder_task_answer(struct provider_task *task, uint64_t tag,
+			const struct http_response *response);
+
+#endif
