@@ -5,6 +5,8 @@
  * is not there or a buffer refuses to grow. */
 #include "json.h"
 
+#include "utf8.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -375,52 +377,6 @@ int json_get(struct json object, const char *key, struct json *ret_value)
 
 /* ---- What strings mean. ---- */
 
-size_t json_utf8_length(const char *at, const char *end, bool *ret_valid)
-{
-	unsigned char lead = (unsigned char)*at;
-	unsigned char low = 0x80;
-	unsigned char high = 0xBF;
-	size_t need = 0; /* no sequence starts like this */
-	size_t len = 1;
-
-	if (lead < 0x80) {
-		need = 1;
-	} else if (lead >= 0xC2 && lead <= 0xDF) {
-		need = 2;
-	} else if (lead >= 0xE0 && lead <= 0xEF) {
-		need = 3;
-		if (lead == 0xE0)
-			low = 0xA0; /* below: overlong */
-		if (lead == 0xED)
-			high = 0x9F; /* above: surrogates */
-	} else if (lead >= 0xF0 && lead <= 0xF4) {
-		need = 4;
-		if (lead == 0xF0)
-			low = 0x90; /* below: overlong */
-		if (lead == 0xF4)
-			high = 0x8F; /* above: past U+10FFFF */
-	}
-	while (len < need && at + len < end && (unsigned char)at[len] >= low &&
-	       (unsigned char)at[len] <= high) {
-		len++;
-		low = 0x80;
-		high = 0xBF;
-	}
-	*ret_valid = len == need;
-	return len;
-}
-
-static size_t encode_utf8(unsigned code, char out[4])
-{
-	static const unsigned char lead[] = {0x00, 0xC0, 0xE0, 0xF0};
-	unsigned tail = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-
-	out[0] = (char)(lead[tail] | code >> 6 * tail);
-	for (unsigned i = 1; i <= tail; i++)
-		out[i] = (char)(0x80 | (code >> 6 * (tail - i) & 0x3F));
-	return tail + 1;
-}
-
 /* The code point of the \uXXXX at `*at`, with its second half if it has one. */
 static unsigned decode_unicode(const char **at)
 {
@@ -461,7 +417,7 @@ static const char *literal_end(const char *at, const char *end)
 		if (at == end || *at == '\\')
 			return at;
 		bool valid;
-		size_t len = json_utf8_length(at, end, &valid);
+		size_t len = utf8_length(at, end, &valid);
 		if (!valid)
 			return at;
 		at += len;
@@ -484,10 +440,10 @@ static size_t decode_piece(const char **at, const char *end, char made[4], const
 		code = decode_escape(at);
 	} else {
 		bool valid;
-		*at += json_utf8_length(start, end, &valid);
+		*at += utf8_length(start, end, &valid);
 	}
 	*ret_piece = made;
-	return encode_utf8(code, made);
+	return utf8_encode(code, made);
 }
 
 int json_string_decode(struct json string, struct buf *out)

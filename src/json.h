@@ -62,10 +62,6 @@ int json_get_int(struct json object, const char *key, int64_t *ret_value);
 /* Whether a string value means exactly these bytes. */
 bool json_string_equals(struct json string, const char *expected);
 
-/* The length of the UTF-8 sequence at `at` (which is before `end`). When it is not valid (overlong,
- * a surrogate, past U+10FFFF, cut off), the length of what one U+FFFD stands for. */
-size_t json_utf8_length(const char *at, const char *end, bool *ret_valid);
-
 /* Appends the value re-indented: two spaces a level, one line for an object or array that holds
  * only scalars (also for an empty one), ", " and ": " between, and a newline at the end. Every byte
  * that is not white space between tokens is copied. Returns 0 or buf_append's error. */

@@ -16,7 +16,8 @@
  * order plays no part. Only names that changed are looked at again, so all rounds together take
  * time in proportion to the entries, however the names are chosen. */
 #include "name.h"
-#include "json.h"
+
+#include "utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -48,7 +49,7 @@ static size_t legal_piece(const char *at, const char *end, char made[3], const c
 	const char *replacement = NULL;
 	bool valid = true;
 
-	*ret_taken = c < 0x80 ? 1 : json_utf8_length(at, end, &valid);
+	*ret_taken = c < 0x80 ? 1 : utf8_length(at, end, &valid);
 	if (c == '/')
 		replacement = "\uFF0F";
 	else if (c == 0x7F)
