@@ -86,9 +86,9 @@ int control_print_status(const struct control *control, struct buf *out)
 	buf_append_str(out, "\n");
 	control->ops->describe(control->provider, out);
 	buf_printf(out,
-		   "listings       %" PRIu64 " cached, %u past ttl, %u failed; %zu of %zu MiB\n",
-		   tree->listings, lists.old, lists.failed, listing_bytes_alive() >> 20,
-		   control->config->memory >> 20);
+		   "listings       %" PRIu64 " cached, %u past ttl, %u failed; %.1f of %zu MiB\n",
+		   tree->listings, lists.old, lists.failed,
+		   (double)listing_bytes_alive() / (1 << 20), control->config->memory >> 20);
 	buf_printf(out,
 		   "requests       %" PRIu64 " sent, %" PRIu64 " of them again, %" PRIu64
 		   " under way; %" PRIu64 " for tokens\n",

@@ -48,8 +48,10 @@ static int find_server(char *out, size_t size)
 	return access(out, X_OK) == 0 ? 0 : -errno;
 }
 
-/* `in` and `out` become the server's standard input and output. */
-static int spawn_server(const char *path, int in, int out)
+/* `in` and `out` become the server's standard input and output. A server behind a daemon keeps
+ * neither the caller's standard error, which may be a pipe that somebody reads to its end, nor the
+ * caller's directory. */
+static int spawn_server(const char *path, int in, int out, bool foreground)
 {
 	char *const command[] = {(char *)path, "--demo",      "--exit-with-stdin", "--tenant",
 				 DEMO_TENANT,  "--client-id", DEMO_CLIENT,	   NULL};
@@ -72,6 +74,9 @@ static int spawn_server(const char *path, int in, int out)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
 	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	if (!foreground)
+		posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addchdir_np(&actions, "/");
 	error = posix_spawn(&child, path, &actions, &attributes, command, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
@@ -144,7 +149,7 @@ int demo_start(struct config *config, int *ret_pipe, struct buf *error)
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		result = -errno;
 	if (!result)
-		result = spawn_server(path, in[0], out[1]);
+		result = spawn_server(path, in[0], out[1], config->foreground);
 	if (in[0] >= 0)
 		close(in[0]);
 	if (out[1] >= 0)

@@ -62,7 +62,7 @@ void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, bool is_
 }
 
 void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry *entry,
-		   struct stat *attr)
+		   struct stat *attr, double *timeout_s)
 {
 	int64_t mtime_ns = entry->mtime_ns;
 	const struct listing *inside;
@@ -73,6 +73,11 @@ void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry 
 		if (entry->dir == LISTING_ELSEWHERE && inside)
 			mtime_ns = inside->dirs[0].mtime_ns;
 		fs_attr_fill(fs, attr, entry->ino, true, mtime_ns, 0);
+	} else if (node->file.handles > 0 && node->file.pages_version != entry->version) {
+		/* The page cache ends at the size that the kernel knows. While an older version is
+		 * read through it, that is its size, or its readers would find it cut. */
+		fs_attr_fill(fs, attr, entry->ino, false, mtime_ns, node->file.pages_len);
+		*timeout_s = 0;
 	} else {
 		node->file.told_version = entry->version;
 		fs_attr_fill(fs, attr, entry->ino, false, mtime_ns, entry->body_len);
@@ -310,9 +315,8 @@ static int session_mount(struct fs *fs)
 	return loop_reader_start(&fs->reader, fs->loop, fd, on_readable, fs);
 }
 
-int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
-	   struct control *control, void (*ready)(void *data), void (*ended)(void *data),
-	   void *data, struct fs **ret_fs)
+int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree, struct control *control,
+	   void (*ready)(void *data), void (*ended)(void *data), void *data, struct fs **ret_fs)
 {
 	struct fs *fs = calloc(1, sizeof(*fs));
 	int error;

@@ -55,7 +55,7 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	slot->param.ino = entry->ino;
 	slot->param.entry_timeout = tree_timeout_s(fs->tree, handle->dir.resource);
 	slot->param.attr_timeout = slot->param.entry_timeout;
-	fs_entry_attr(fs, slot->node, entry, &slot->param.attr);
+	fs_entry_attr(fs, slot->node, entry, &slot->param.attr, &slot->param.attr_timeout);
 	return 0;
 }
 

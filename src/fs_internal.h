@@ -77,9 +77,10 @@ struct open_handle *fs_handle_new(struct fs *fs);
 void fs_handle_free(struct fs *fs, struct open_handle *handle);
 void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, bool is_dir,
 		  int64_t mtime_ns, off_t size);
-/* Attributes of a node's entry; notes what the kernel is told. */
+/* Attributes of a node's entry; notes what the kernel is told. `timeout_s` is for how long it may
+ * keep them: shortened if need be. */
 void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry *entry,
-		   struct stat *attr);
+		   struct stat *attr, double *timeout_s);
 
 /* Counts a request of the kernel. */
 void fs_count(fuse_req_t req, enum control_upcall upcall, fuse_ino_t ino);

@@ -91,7 +91,7 @@ static int reply_entry(struct op *op, struct resource *resource, const struct li
 		if (error)
 			return error;
 		reply.ino = entry->ino;
-		fs_entry_attr(op->fs, node, entry, &reply.attr);
+		fs_entry_attr(op->fs, node, entry, &reply.attr, &reply.attr_timeout);
 	}
 	/* A reply that the kernel no longer wants does not count as a lookup. */
 	if (fuse_reply_entry(op->req, &reply) && entry)
@@ -118,6 +118,7 @@ static int run_getattr(struct op *op)
 	const struct listing *listing;
 	struct node *node = tree_node(op->fs->tree, op->ino);
 	struct stat attr;
+	double timeout_s;
 	int error;
 
 	if (!node)
@@ -134,8 +135,9 @@ static int run_getattr(struct op *op)
 		entry = handle->file.entry;
 	if (!entry)
 		return error ? error : -ENOENT;
-	fs_entry_attr(op->fs, node, entry, &attr);
-	fuse_reply_attr(op->req, &attr, tree_timeout_s(op->fs->tree, node->home));
+	timeout_s = tree_timeout_s(op->fs->tree, node->home);
+	fs_entry_attr(op->fs, node, entry, &attr, &timeout_s);
+	fuse_reply_attr(op->req, &attr, timeout_s);
 	return 0;
 }
 
@@ -179,9 +181,10 @@ static int run_opendir(struct op *op)
 
 /* The page cache belongs to the inode, not to the handle: bytes of two versions must not meet
  * there, nor bytes of one version with the size of another. Then the new handle reads past it. */
-static void choose_caching(struct node *node, uint64_t version, struct op *op,
-			   struct open_handle *handle)
+static void choose_caching(struct node *node, struct op *op, struct open_handle *handle)
 {
+	uint64_t version = handle->file.entry->version;
+
 	if (node->file.told_version != version ||
 	    (node->file.handles > 0 && node->file.pages_version != version)) {
 		op->fi.direct_io = 1;
@@ -189,6 +192,7 @@ static void choose_caching(struct node *node, uint64_t version, struct op *op,
 	}
 	op->fi.keep_cache = node->file.pages_version == version;
 	node->file.pages_version = version;
+	node->file.pages_len = handle->file.entry->body_len;
 	node->file.handles++;
 	handle->file.paged = true;
 }
@@ -216,7 +220,7 @@ static int run_open(struct op *op)
 		return -ENOMEM;
 	handle->listing = listing_ref((struct listing *)listing);
 	handle->file.entry = entry;
-	choose_caching(node, entry->version, op, handle);
+	choose_caching(node, op, handle);
 	op->fi.fh = (uintptr_t)handle;
 	if (fuse_reply_open(op->req, &op->fi)) {
 		node->file.handles -= handle->file.paged;

@@ -9,9 +9,11 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,12 +59,18 @@ static int unmount(const char *path)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
-int mountpoint_prepare(const char *path, struct buf *error)
+/* Clears dead mounts of ours, also several on top of each other. A living one is -EBUSY. */
+static int clear_dead(const char *path, struct buf *error)
 {
-	struct stat stat_buf;
-	int result = stat(path, &stat_buf) ? -errno : 0;
+	struct statfs unused;
+	int result;
 
-	if (result == -ENOTCONN && is_ours(path)) {
+	while (is_ours(path)) {
+		/* Not stat: the kernel may still know the attributes of a dead mount's root. */
+		if (statfs(path, &unused) == 0 || errno != ENOTCONN) {
+			buf_printf(error, "%s: already mounted; 'umount %s' ends it", path, path);
+			return -EBUSY;
+		}
 		result = unmount(path);
 		if (result) {
 			buf_printf(error,
@@ -72,19 +80,30 @@ int mountpoint_prepare(const char *path, struct buf *error)
 			return result;
 		}
 		log_info("%s: cleared a dead mount", path);
-		result = stat(path, &stat_buf) ? -errno : 0;
 	}
-	if (result) {
-		buf_printf(error, "%s: %s: make the directory first", path, strerror(-result));
+	return 0;
+}
+
+int mountpoint_prepare(const char *path, struct buf *error)
+{
+	/* The table of mounts has no symbolic links. Resolving one asks no file system of ours. */
+	char *real CLEANUP_FREE = realpath(path, NULL);
+	struct stat stat_buf;
+	int result = clear_dead(real ? real : path, error);
+
+	if (result)
+		return result;
+	if (stat(path, &stat_buf)) {
+		result = -errno;
+		buf_printf(error, "%s: %s%s", path, strerror(-result),
+			   result == -ENOENT	 ? ": make the directory first"
+			   : result == -ENOTCONN ? ": a dead mount is there: run umount -l first"
+						 : "");
 		return result;
 	}
 	if (!S_ISDIR(stat_buf.st_mode)) {
 		buf_printf(error, "%s: not a directory", path);
 		return -ENOTDIR;
-	}
-	if (is_ours(path)) {
-		buf_printf(error, "%s: already mounted; 'umount %s' ends it", path, path);
-		return -EBUSY;
 	}
 	return 0;
 }

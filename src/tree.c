@@ -177,6 +177,14 @@ static void evict(struct tree *tree, const struct resource *keep)
 	}
 }
 
+/* The next access waits for a new listing; one under way already is served to its waiters only. */
+static void expire(struct resource *resource)
+{
+	resource->fetched_ms = INT64_MIN;
+	resource->started_ms = INT64_MIN;
+	resource->error = 0;
+}
+
 /* A part whose object changed or went must be asked anew: its own file shows that object. */
 static void top_changed(struct tree *tree, const struct listing *listing)
 {
@@ -191,7 +199,7 @@ static void top_changed(struct tree *tree, const struct listing *listing)
 			    memcmp(listing_body(listing, entry), part->object, part->object_len) ==
 				    0)
 				continue;
-			part->fetched_ms = INT64_MIN;
+			expire(part);
 			/* Without memory the old description serves a little longer. */
 			if (entry)
 				part_describe(part, listing, entry);
@@ -574,13 +582,10 @@ void tree_expire_all(struct tree *tree)
 	struct resource *part;
 	size_t i;
 
-	tree->top.fetched_ms = INT64_MIN;
-	tree->top.error = 0;
+	expire(&tree->top);
 	for (i = 0; i < BUCKETS_PARTS; i++) {
-		for (part = tree->parts[i]; part; part = part->next) {
-			part->fetched_ms = INT64_MIN;
-			part->error = 0;
-		}
+		for (part = tree->parts[i]; part; part = part->next)
+			expire(part);
 	}
 }
 

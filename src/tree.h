@@ -31,6 +31,7 @@ struct node {
 		struct {
 			uint64_t told_version;	/* whose size the kernel was told last */
 			uint64_t pages_version; /* whose bytes may be in the page cache; 0: none */
+			uint32_t pages_len;	/* and how many they are */
 			uint32_t handles;	/* open through the page cache */
 		} file;
 	};
