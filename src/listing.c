@@ -28,6 +28,7 @@ void listing_unref(struct listing *listing)
 	free(listing->by_ino);
 	free(listing->names);
 	free(listing->bodies);
+	free(listing->seen);
 	free(listing);
 }
 
@@ -75,4 +76,66 @@ const struct listing_entry *listing_find_ino(const struct listing *listing, uint
 			low = middle + 1;
 	}
 	return NULL;
+}
+
+/* FNV-1a (64 bit). */
+uint64_t listing_fingerprint(const char *bytes, size_t len)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+struct listing *listing_husk(const struct listing *listing)
+{
+	struct listing *husk;
+	uint32_t count = 0;
+	uint32_t i;
+
+	for (i = 0; i < listing->entry_count; i++)
+		count += listing->entries[i].observed;
+	if (count == 0)
+		return NULL;
+	husk = calloc(1, sizeof(*husk));
+	if (!husk)
+		return NULL;
+	husk->references = 1;
+	husk->seen = malloc(count * sizeof(*husk->seen));
+	if (!husk->seen) {
+		free(husk);
+		return NULL;
+	}
+	for (i = 0; i < listing->entry_count; i++) {
+		const struct listing_entry *entry = &listing->entries[listing->by_ino[i]];
+
+		if (!entry->observed)
+			continue;
+		husk->seen[husk->seen_count++] = (struct listing_seen){
+			.ino = entry->ino,
+			.fingerprint =
+				listing_fingerprint(listing_body(listing, entry), entry->body_len),
+			.mtime_ns = entry->mtime_ns,
+		};
+	}
+	husk->bytes = sizeof(*husk) + count * sizeof(*husk->seen);
+	listing_account(husk);
+	return husk;
+}
+
+static int compare_seen(const void *ino, const void *seen)
+{
+	uint64_t left = *(const uint64_t *)ino;
+	uint64_t right = ((const struct listing_seen *)seen)->ino;
+
+	return left < right ? -1 : left > right;
+}
+
+const struct listing_seen *listing_find_seen(const struct listing *husk, uint64_t ino)
+{
+	if (husk->seen_count == 0)
+		return NULL;
+	return bsearch(&ino, husk->seen, husk->seen_count, sizeof(*husk->seen), compare_seen);
 }

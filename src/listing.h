@@ -45,6 +45,7 @@ struct listing_entry {
 	uint32_t name;	   /* offset of the name, NUL-terminated */
 	uint32_t id;	   /* offset of the API's id, NUL-terminated */
 	uint32_t dir;	   /* a directory's index in dirs, or LISTING_ELSEWHERE */
+	bool observed;	   /* mtime_ns is when it was first seen, or seen to change */
 	uint8_t type;	   /* enum listing_type */
 	uint8_t kind;	   /* enum listing_kind */
 };
@@ -57,6 +58,13 @@ struct listing_dir {
 	uint32_t parent; /* index in dirs; the top directory is its own parent */
 };
 
+/* What a husk remembers of an object whose time is that of an observation. */
+struct listing_seen {
+	uint64_t ino;
+	uint64_t fingerprint; /* of the body then */
+	int64_t mtime_ns;
+};
+
 struct listing {
 	unsigned int references;
 	uint64_t generation;	  /* unique in the life of the daemon */
@@ -67,6 +75,8 @@ struct listing {
 	uint32_t *by_ino; /* indices of entries, sorted by inode number */
 	char *names;	  /* names and ids */
 	char *bodies;
+	struct listing_seen *seen; /* of a husk: sorted by inode number */
+	uint32_t seen_count;
 	size_t bytes; /* all memory held, for the cap */
 };
 
@@ -77,6 +87,16 @@ void listing_unref(struct listing *listing);
 void listing_account(const struct listing *listing);
 /* Bytes held by all listings that are alive, also replaced ones that an open file keeps. */
 size_t listing_bytes_alive(void);
+
+/* What must stay of a listing that is dropped for want of memory: whose times are those of an
+ * observation, and what they looked like. Serves as the `previous` of the next listing and nothing
+ * else: without it their times would go back to the API's dates, and rsync would take new bytes for
+ * old ones. NULL when there are none, or no memory for it. */
+struct listing *listing_husk(const struct listing *listing);
+/* What a husk remembers of that object, or NULL. */
+const struct listing_seen *listing_find_seen(const struct listing *husk, uint64_t ino);
+/* Equal bytes have equal fingerprints. */
+uint64_t listing_fingerprint(const char *bytes, size_t len);
 
 /* NULL when there is none. */
 const struct listing_entry *listing_find_name(const struct listing *listing, uint32_t dir,

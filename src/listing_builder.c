@@ -500,7 +500,7 @@ static const struct listing_dir *previous_dir(const struct listing *previous, ui
 {
 	const struct listing_entry *entry;
 
-	if (!previous)
+	if (!previous || previous->dir_count == 0)
 		return NULL;
 	if (ino == 0)
 		return &previous->dirs[0];
@@ -528,26 +528,47 @@ static void date_dirs(struct listing *listing, const struct listing *previous, i
 	}
 }
 
+static bool same_body(const struct listing *a, const struct listing_entry *in_a,
+		      const struct listing *b, const struct listing_entry *in_b)
+{
+	return in_a->body_len == in_b->body_len &&
+	       memcmp(listing_body(a, in_a), listing_body(b, in_b), in_a->body_len) == 0;
+}
+
+/* A file, or a directory elsewhere: `previous` may be a husk. */
+static void date_entry(const struct listing *listing, struct listing_entry *entry,
+		       const struct listing *previous, int64_t now_ns)
+{
+	const struct listing_entry *before = listing_find_ino(previous, entry->ino);
+	const struct listing_seen *seen = listing_find_seen(previous, entry->ino);
+
+	if (before && same_body(previous, before, listing, entry)) {
+		entry->mtime_ns = before->mtime_ns;
+		entry->version = before->version;
+		entry->observed = before->observed;
+	} else if (seen && seen->fingerprint == listing_fingerprint(listing_body(listing, entry),
+								    entry->body_len)) {
+		entry->mtime_ns = seen->mtime_ns;
+		entry->observed = true;
+	} else if (before || seen || entry->mtime_ns == LISTING_NO_TIME) {
+		entry->mtime_ns = now_ns;
+		entry->observed = true;
+	}
+}
+
 static void date_entries(struct listing *listing, const struct listing *previous, int64_t now_ns)
 {
+	static const struct listing nothing;
 	uint32_t i;
 
 	for (i = 0; i < listing->entry_count; i++) {
 		struct listing_entry *entry = &listing->entries[i];
-		const struct listing_entry *before =
-			previous ? listing_find_ino(previous, entry->ino) : NULL;
 
 		entry->version = listing->generation;
-		if (entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE) {
+		if (entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE)
 			entry->mtime_ns = listing->dirs[entry->dir].mtime_ns;
-		} else if (before && before->body_len == entry->body_len &&
-			   memcmp(listing_body(previous, before), listing_body(listing, entry),
-				  entry->body_len) == 0) {
-			entry->mtime_ns = before->mtime_ns;
-			entry->version = before->version;
-		} else if (before || entry->mtime_ns == LISTING_NO_TIME) {
-			entry->mtime_ns = now_ns;
-		}
+		else
+			date_entry(listing, entry, previous ? previous : &nothing, now_ns);
 	}
 }
 

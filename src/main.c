@@ -257,7 +257,9 @@ static int run(struct config *config, struct secret *secret, int up_fd)
 		return EXIT_FAILED;
 	}
 	error = start(&daemon, secret);
-	if (error)
+	if (error == -EIO) /* libfuse or fusermount3 said why */
+		log_error("%s: cannot mount", config->mountpoint);
+	else if (error)
 		log_error("%s: cannot mount: %s", config->mountpoint, strerror(-error));
 	else
 		uv_run(&daemon.loop, UV_RUN_DEFAULT);

@@ -26,6 +26,7 @@ struct resource {
 	char *object; /* the API's object for it, for the fetch; NULL: the top */
 	size_t object_len;
 	struct listing *listing; /* NULL: never fetched, or evicted */
+	struct listing *husk;	 /* what an evicted listing left; see listing_husk */
 	int64_t fetched_ms;	 /* when the fetch of `listing` began; INT64_MIN: expired */
 	int64_t started_ms;	 /* when the fetch under way began */
 	int64_t failed_ms;	 /* when the last fetch failed, while error is set */
@@ -60,6 +61,12 @@ static struct resource **part_bucket(struct tree *tree, uint64_t ino)
 	return &tree->parts[ino % BUCKETS_PARTS];
 }
 
+static void drop_husk(struct resource *resource)
+{
+	listing_unref(resource->husk);
+	resource->husk = NULL;
+}
+
 static void resource_fini(struct resource *resource)
 {
 	if (resource->listing) {
@@ -67,6 +74,7 @@ static void resource_fini(struct resource *resource)
 		resource->tree->counters.listings--;
 		listing_unref(resource->listing);
 	}
+	drop_husk(resource);
 	if (resource->fetch)
 		fetch_cancel(resource->fetch);
 	free(resource->id);
@@ -80,7 +88,7 @@ static void resource_maybe_free(struct resource *resource)
 	struct resource **at;
 
 	if (resource == &tree->top || resource->references > 0 || resource->listing ||
-	    resource->fetch)
+	    resource->husk || resource->fetch)
 		return;
 	assert(TAILQ_EMPTY(&resource->waiters));
 	for (at = part_bucket(tree, resource->ino); *at != resource; at = &(*at)->next)
@@ -169,6 +177,7 @@ static void evict(struct tree *tree, const struct resource *keep)
 		struct resource *next = TAILQ_NEXT(resource, lru);
 
 		if (resource != keep && !resource->fetch) {
+			resource->husk = listing_husk(resource->listing);
 			drop_listing(resource);
 			tree->counters.evictions++;
 			resource_maybe_free(resource);
@@ -189,20 +198,25 @@ static void expire(struct resource *resource)
 static void top_changed(struct tree *tree, const struct listing *listing)
 {
 	struct resource *part;
+	struct resource *next;
 	size_t i;
 
 	for (i = 0; i < BUCKETS_PARTS; i++) {
-		for (part = tree->parts[i]; part; part = part->next) {
+		for (part = tree->parts[i]; part; part = next) {
 			const struct listing_entry *entry = listing_find_ino(listing, part->ino);
 
-			if (entry && entry->body_len == part->object_len &&
-			    memcmp(listing_body(listing, entry), part->object, part->object_len) ==
-				    0)
-				continue;
-			expire(part);
-			/* Without memory the old description serves a little longer. */
-			if (entry)
+			next = part->next;
+			if (!entry) {
+				expire(part);
+				drop_husk(part);
+				resource_maybe_free(part);
+			} else if (entry->body_len != part->object_len ||
+				   memcmp(listing_body(listing, entry), part->object,
+					  part->object_len) != 0) {
+				expire(part);
+				/* Without memory the old description serves a little longer. */
 				part_describe(part, listing, entry);
+			}
 		}
 	}
 }
@@ -212,6 +226,7 @@ static void publish(struct resource *resource, struct listing *listing)
 	struct tree *tree = resource->tree;
 
 	drop_listing(resource);
+	drop_husk(resource);
 	resource->listing = listing;
 	resource->fetched_ms = resource->started_ms;
 	TAILQ_INSERT_TAIL(&tree->lru, resource, lru);
@@ -236,8 +251,10 @@ static void on_fetched(void *data, int error, struct listing *listing)
 	resource->error = error;
 	if (error) {
 		resource->failed_ms = loop_now_ms();
-		if (error == -ENOENT)
-			drop_listing(resource); /* it is gone; anything else may pass */
+		if (error == -ENOENT) { /* it is gone; anything else may pass */
+			drop_listing(resource);
+			drop_husk(resource);
+		}
 	} else {
 		publish(resource, listing);
 	}
@@ -262,8 +279,9 @@ static int start(struct resource *resource, bool foreground)
 			fetch_promote(resource->fetch);
 		return 0;
 	}
-	error = fetch_start(resource->tree->fetcher, &wanted, resource->path, resource->listing,
-			    foreground, on_fetched, resource, &resource->fetch);
+	error = fetch_start(resource->tree->fetcher, &wanted, resource->path,
+			    resource->listing ? resource->listing : resource->husk, foreground,
+			    on_fetched, resource, &resource->fetch);
 	if (!error)
 		resource->started_ms = loop_now_ms();
 	return error;
