@@ -3,6 +3,9 @@
 
 bool breaker_failure(struct breaker *breaker, int64_t since_ms, int64_t now_ms, int error)
 {
+	/* An answer between: others may hang, but the server was there. */
+	if (since_ms < breaker->succeeded_ms)
+		since_ms = breaker->succeeded_ms;
 	if (!breaker->failing_since_ms || since_ms < breaker->failing_since_ms)
 		breaker->failing_since_ms = since_ms;
 	breaker->failures++;

@@ -18,7 +18,7 @@
 struct breaker {
 	int64_t timeout_ms;	  /* set once by the owner */
 	int64_t succeeded_ms;	  /* when the server last answered; 0: never */
-	int64_t failing_since_ms; /* start of the first failed try since then; 0: none */
+	int64_t failing_since_ms; /* start of the first failed try, not before then; 0: none */
 	int64_t probe_wait_ms;
 	unsigned int failures; /* since the last success */
 	bool open;

@@ -17,7 +17,7 @@
 #define NAME_BYTES_COMPARED 32
 /* --help: where the second column begins, and how long it gets before the default moves on. */
 #define USAGE_COLUMN 28
-#define USAGE_WIDTH  52
+#define USAGE_WIDTH  49
 
 #define FIELD(name) offsetof(struct config, name)
 

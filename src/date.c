@@ -29,6 +29,8 @@ static int parse_offset(const char *at, int64_t *ret_s)
 {
 	int sign = *at == '-' ? -1 : 1;
 	int digit[4];
+	int hours;
+	int minutes;
 	int i;
 
 	if (*at == '\0' || ((*at == 'Z' || *at == 'z') && at[1] == '\0')) {
@@ -45,9 +47,11 @@ static int parse_offset(const char *at, int64_t *ret_s)
 			return -EINVAL;
 		digit[i] = *at++ - '0';
 	}
-	if (*at != '\0')
+	hours = digit[0] * 10 + digit[1];
+	minutes = digit[2] * 10 + digit[3];
+	if (*at != '\0' || hours > 23 || minutes > 59)
 		return -EINVAL;
-	*ret_s = sign * ((digit[0] * 10 + digit[1]) * 3600 + (digit[2] * 10 + digit[3]) * 60);
+	*ret_s = sign * (hours * 3600 + minutes * 60);
 	return 0;
 }
 
@@ -55,11 +59,14 @@ int date_parse_rfc3339(const char *text, int64_t *ret_ns)
 {
 	struct tm tm = {0};
 	const char *at = strptime(text, "%Y-%m-%d", &tm);
+	struct tm day = tm;
 	int64_t fraction_ns = 0;
 	int64_t offset_s;
 	int64_t seconds;
 
-	if (!at)
+	/* timegm turns 30 February into 1 March. */
+	timegm(&day);
+	if (!at || day.tm_mday != tm.tm_mday)
 		return -EINVAL;
 	if (*at == 'T' || *at == 't' || *at == ' ') {
 		at = strptime(at + 1, "%H:%M:%S", &tm);

@@ -3,9 +3,11 @@
 
 #include "log.h"
 #include "loop.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -26,39 +28,47 @@ static struct failure *latest_of(struct failures *failures, const char *path)
 	return NULL;
 }
 
-/* The server's words come from outside: what a terminal or a line-based reader could act on goes.
- */
+/* The server's words come from outside: what a terminal or a line-based reader could act on goes,
+ * and so does a character that was cut. */
 static void make_plain(char *text)
 {
-	for (; *text; text++) {
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
+	const char *end = text + strlen(text);
+	size_t len;
+
+	for (; text < end; text += len) {
+		bool valid;
+		bool c1; /* U+0080 to U+009F */
+
+		len = utf8_length(text, end, &valid);
+		c1 = len == 2 && text[0] == '\xc2' && (unsigned char)text[1] <= 0x9f;
+		if (!valid || c1 || (unsigned char)*text < ' ' || *text == 0x7f)
+			memset(text, '?', len);
 	}
 }
 
 void failures_note(struct failures *failures, const struct failure *failure)
 {
-	struct failure *latest = latest_of(failures, failure->path);
-	int64_t now_ns = loop_wall_ns();
+	struct failure plain = *failure;
+	struct failure *latest;
 
-	if (latest && latest->error == failure->error && latest->status == failure->status) {
-		latest->last_wall_ns = now_ns;
-		latest->count++;
+	make_plain(plain.path);
+	make_plain(plain.what);
+	make_plain(plain.title);
+	make_plain(plain.trace_id);
+	plain.last_wall_ns = loop_wall_ns();
+	latest = latest_of(failures, plain.path);
+	if (latest && latest->error == plain.error && latest->status == plain.status) {
+		plain.first_wall_ns = latest->first_wall_ns;
+		plain.count = latest->count + 1;
+		*latest = plain;
 		return;
 	}
-	latest = &failures->ring[failures->total++ % FAILURES_KEPT];
-	*latest = *failure;
-	latest->first_wall_ns = now_ns;
-	latest->last_wall_ns = now_ns;
-	latest->count = 1;
-	make_plain(latest->path);
-	make_plain(latest->what);
-	make_plain(latest->title);
-	make_plain(latest->trace_id);
-	log_warning("%s: %s (%s)%s%s%s%s", latest->path, latest->what,
-		    failures_errno_name(latest->error),
-		    latest->title[0] ? ", the server says: " : "", latest->title,
-		    latest->trace_id[0] ? ", traceId " : "", latest->trace_id);
+	plain.first_wall_ns = plain.last_wall_ns;
+	plain.count = 1;
+	failures->ring[failures->total++ % FAILURES_KEPT] = plain;
+	log_warning("%s: %s (%s)%s%s%s%s", plain.path, plain.what, failures_errno_name(plain.error),
+		    plain.title[0] ? ", the server says: " : "", plain.title,
+		    plain.trace_id[0] ? ", traceId " : "", plain.trace_id);
 }
 
 const char *failures_advice(int error, long status)
@@ -115,30 +125,47 @@ void failures_print_time(struct buf *out, int64_t wall_ns)
 	buf_append_str(out, text);
 }
 
+static void print_one(const struct failure *failure, struct buf *out)
+{
+	const char *advice = failures_advice(failure->error, failure->status);
+
+	failures_print_time(out, failure->last_wall_ns);
+	buf_printf(out, " %s %s: %s", failures_errno_name(failure->error), failure->path,
+		   failure->what);
+	if (failure->status)
+		buf_printf(out, " (HTTP %ld)", failure->status);
+	if (failure->title[0])
+		buf_printf(out, "; the server says: %s", failure->title);
+	if (failure->trace_id[0])
+		buf_printf(out, "; traceId %s", failure->trace_id);
+	if (failure->count > 1) {
+		buf_printf(out, "; %lu times since ", failure->count);
+		failures_print_time(out, failure->first_wall_ns);
+	}
+	if (advice[0])
+		buf_printf(out, "; %s", advice);
+	buf_append_str(out, "\n");
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	int64_t left = (*(const struct failure *const *)a)->last_wall_ns;
+	int64_t right = (*(const struct failure *const *)b)->last_wall_ns;
+
+	return left < right ? -1 : left > right;
+}
+
 int failures_print(const struct failures *failures, struct buf *out)
 {
-	unsigned long at = failures->total > FAILURES_KEPT ? failures->total - FAILURES_KEPT : 0;
+	const struct failure *sorted[FAILURES_KEPT];
+	size_t count = failures->total < FAILURES_KEPT ? failures->total : FAILURES_KEPT;
+	size_t i;
 
-	for (; at < failures->total; at++) {
-		const struct failure *failure = &failures->ring[at % FAILURES_KEPT];
-		const char *advice = failures_advice(failure->error, failure->status);
-
-		failures_print_time(out, failure->last_wall_ns);
-		buf_printf(out, " %s %s: %s", failures_errno_name(failure->error), failure->path,
-			   failure->what);
-		if (failure->status)
-			buf_printf(out, " (HTTP %ld)", failure->status);
-		if (failure->title[0])
-			buf_printf(out, "; the server says: %s", failure->title);
-		if (failure->trace_id[0])
-			buf_printf(out, "; traceId %s", failure->trace_id);
-		if (failure->count > 1) {
-			buf_printf(out, "; %lu times since ", failure->count);
-			failures_print_time(out, failure->first_wall_ns);
-		}
-		if (advice[0])
-			buf_printf(out, "; %s", advice);
-		buf_append_str(out, "\n");
-	}
+	for (i = 0; i < count; i++)
+		sorted[i] = &failures->ring[i];
+	/* A repeat is counted where the failure first stood: the ring is not in order. */
+	qsort(sorted, count, sizeof(sorted[0]), compare_times);
+	for (i = 0; i < count; i++)
+		print_one(sorted[i], out);
 	return out->error;
 }

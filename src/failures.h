@@ -26,8 +26,7 @@ struct failure {
 
 struct failures {
 	struct failure ring[FAILURES_KEPT];
-	unsigned long
-		total; /* different ones noted so far; the latest is ring[(total - 1) % KEPT] */
+	unsigned long total; /* different ones noted so far; the next goes to [total % KEPT] */
 };
 
 /* Notes a failure (its times and count are set here) and logs it as a warning if it is not the same

@@ -69,13 +69,12 @@ static void fetch_end(struct fetch *fetch, int error, struct listing *listing)
 	fetcher_wake(fetcher);
 }
 
-void fetch_fail(struct fetch *fetch, int error, const struct http_response *response,
-		const char *what)
+/* With what the server said, if it did. `response` may be NULL. */
+static struct failure failure_of(const struct fetch *fetch, int error,
+				 const struct http_response *response)
 {
 	struct failure failure = {.error = error};
 
-	snprintf(failure.path, sizeof(failure.path), "%s", fetch->path);
-	snprintf(failure.what, sizeof(failure.what), "%s", what);
 	if (response && !response->error) {
 		struct provider_problem problem;
 
@@ -84,7 +83,22 @@ void fetch_fail(struct fetch *fetch, int error, const struct http_response *resp
 		memcpy(failure.title, problem.title, sizeof(failure.title));
 		memcpy(failure.trace_id, problem.trace_id, sizeof(failure.trace_id));
 	}
-	failures_note(fetch->fetcher->failures, &failure);
+	return failure;
+}
+
+static void note(struct fetch *fetch, struct failure *failure, const char *what)
+{
+	snprintf(failure->path, sizeof(failure->path), "%s", fetch->path);
+	snprintf(failure->what, sizeof(failure->what), "%s", what);
+	failures_note(fetch->fetcher->failures, failure);
+}
+
+void fetch_fail(struct fetch *fetch, int error, const struct http_response *response,
+		const char *what)
+{
+	struct failure failure = failure_of(fetch, error, response);
+
+	note(fetch, &failure, what);
 	fetch_end(fetch, error, NULL);
 }
 
@@ -158,7 +172,7 @@ static void call_failed(struct call *call, int error, const struct http_response
 	wait_ms = loop_jitter_ms(wait_ms);
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;
-	fetch->last_error = error;
+	fetch->last = failure_of(fetch, error, response);
 	fetcher_note_failure(fetcher, call->sent_ms, error);
 	if (loop_now_ms() + wait_ms < call->first_ms + fetcher->timeout_ms) {
 		call->request.fresh_connection = response->error != 0;
@@ -175,20 +189,17 @@ static void call_limited(struct call *call, const struct http_response *response
 {
 	struct fetcher *fetcher = call->fetch->fetcher;
 	int64_t wait_ms = response->retry_after_ms;
-	int64_t until_ms;
 
 	fetcher->counters.answers_limited++;
-	call->fetch->last_error = -EBUSY;
+	call->fetch->last = failure_of(call->fetch, -EBUSY, response);
 	if (++call->limited >= LIMITED_TRIES) {
 		fetch_fail(call->fetch, -EBUSY, response, "too many requests");
 		return;
 	}
 	if (wait_ms < 0)
 		wait_ms = loop_jitter_ms(PAUSE_MIN_MS << (call->limited - 1));
-	until_ms = loop_now_ms() + wait_ms;
-	if (until_ms > fetcher->pause_until_ms)
-		fetcher->pause_until_ms = until_ms;
-	call->first_ms = until_ms; /* the pause is not the server's failure */
+	fetcher_pause(fetcher, wait_ms);
+	call->first_ms = loop_now_ms() + wait_ms; /* the pause is not the server's failure */
 	call_again(call, wait_ms);
 }
 
@@ -316,23 +327,18 @@ void fetch_promote(struct fetch *fetch)
 
 int fetch_missed_deadline(struct fetch *fetch, int64_t since_ms)
 {
-	struct failure failure = {.status = 0};
+	struct failure failure = fetch->last;
 	struct fetcher *fetcher = fetch->fetcher;
-	int error = fetch->last_error;
 
-	if (!error)
-		error = token_error(fetcher->token);
-	if (fetcher_pause_ms(fetcher) > 0)
-		error = -EBUSY;
-	if (!error)
-		error = -ETIMEDOUT;
+	if (!failure.error && token_life_ms(fetcher->token) == 0)
+		failure.error = token_last_error(fetcher->token);
+	if (fetcher_pause_ms(fetcher) > 0 && failure.error != -EBUSY)
+		failure = (struct failure){.error = -EBUSY}; /* another fetch met the limit */
+	if (!failure.error)
+		failure.error = -ETIMEDOUT;
 	/* No answer at all in that time; with some, the resource is merely large. */
-	if (error != -EBUSY && fetcher->breaker.succeeded_ms < since_ms)
-		fetcher_note_failure(fetcher, since_ms, error);
-	snprintf(failure.path, sizeof(failure.path), "%s", fetch->path);
-	snprintf(failure.what, sizeof(failure.what),
-		 "not here within timeout=; it is still being fetched");
-	failure.error = error;
-	failures_note(fetcher->failures, &failure);
-	return error;
+	if (failure.error != -EBUSY && fetcher->breaker.succeeded_ms < since_ms)
+		fetcher_note_failure(fetcher, since_ms, failure.error);
+	note(fetch, &failure, "not here within timeout=; it is still being fetched");
+	return failure.error;
 }

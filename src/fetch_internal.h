@@ -31,8 +31,8 @@ struct fetch {
 	struct listing *previous;
 	TAILQ_HEAD(, call) calls;
 	bool foreground;
-	bool exhausted; /* the task has no request until an answer comes */
-	int last_error; /* of a try that is being repeated */
+	bool exhausted;	     /* the task has no request until an answer comes */
+	struct failure last; /* of the latest try that is being repeated; error 0: none */
 	char *path;
 	void (*done)(void *data, int error, struct listing *listing);
 	void *data;
@@ -72,6 +72,8 @@ void fetch_answered(void *data, struct http_response *response);
 /* fetcher.c */
 /* Looks, in the loop's next turn, what can be sent now. */
 void fetcher_wake(struct fetcher *fetcher);
+/* The server asked for that (429): nothing is sent for so long. */
+void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms);
 /* A try that began then failed on the network or with 5xx. */
 void fetcher_note_failure(struct fetcher *fetcher, int64_t since_ms, int error);
 void fetcher_note_success(struct fetcher *fetcher);

@@ -26,10 +26,13 @@ static void fail_all(struct fetcher *fetcher, int error, const char *what)
 
 static void on_probe_timer(uv_timer_t *timer);
 
-static void probe_later(struct fetcher *fetcher)
+/* `min_ms`: what the server asked for, or less. */
+static void probe_later(struct fetcher *fetcher, int64_t min_ms)
 {
+	int64_t wait_ms = loop_jitter_ms(breaker_next_probe_ms(&fetcher->breaker));
+
 	loop_timer_start(&fetcher->probe_timer, on_probe_timer,
-			 loop_jitter_ms(breaker_next_probe_ms(&fetcher->breaker)));
+			 wait_ms > min_ms ? wait_ms : min_ms);
 }
 
 void fetcher_note_failure(struct fetcher *fetcher, int64_t since_ms, int error)
@@ -38,7 +41,7 @@ void fetcher_note_failure(struct fetcher *fetcher, int64_t since_ms, int error)
 		return;
 	log_warning("the server has not answered for %lld ms: serving what is cached until it does",
 		    (long long)(loop_now_ms() - fetcher->breaker.failing_since_ms));
-	probe_later(fetcher);
+	probe_later(fetcher, fetcher_pause_ms(fetcher));
 	fetcher_wake(fetcher); /* which fails what waits */
 }
 
@@ -47,6 +50,10 @@ void fetcher_note_success(struct fetcher *fetcher)
 	if (!breaker_success(&fetcher->breaker, loop_now_ms()))
 		return;
 	uv_timer_stop(&fetcher->probe_timer);
+	if (fetcher->probe) { /* something else was faster */
+		http_cancel(fetcher->probe);
+		fetcher->probe = NULL;
+	}
 	log_info("the server answers again");
 }
 
@@ -55,10 +62,13 @@ static void on_probe_answer(void *data, struct http_response *response)
 	struct fetcher *fetcher = data;
 
 	fetcher->probe = NULL;
-	if (response->error || response->status >= 500)
-		probe_later(fetcher);
-	else
-		fetcher_note_success(fetcher); /* whatever it says, it is there */
+	if (response->error || response->status >= 500) {
+		probe_later(fetcher, response->retry_after_ms);
+		return;
+	}
+	if (response->status == 429)
+		fetcher_pause(fetcher, response->retry_after_ms);
+	fetcher_note_success(fetcher); /* whatever it says, it is there */
 }
 
 /* Sends the first request of the top resource; only whether an answer comes matters. */
@@ -70,18 +80,23 @@ static void on_probe_timer(uv_timer_t *timer)
 	struct http_request request = {0};
 	uint64_t serial;
 	uint64_t tag;
+	int error;
 	const struct secret *bearer = token_get(fetcher->token, &serial);
 
 	if (!bearer) {
 		token_retry(fetcher->token); /* a token granted closes the breaker as well */
-		probe_later(fetcher);
+		probe_later(fetcher, 0);
 		return;
 	}
+	error = fetcher->ops->task_new(fetcher->provider, &top, &task);
+	if (!error)
+		error = fetcher->ops->task_next(task, &request, &tag);
 	request.fresh_connection = true;
-	if (fetcher->ops->task_new(fetcher->provider, &top, &task) ||
-	    fetcher->ops->task_next(task, &request, &tag) ||
-	    http_send(fetcher->http, &request, bearer, on_probe_answer, fetcher, &fetcher->probe))
-		probe_later(fetcher);
+	if (!error)
+		error = http_send(fetcher->http, &request, bearer, on_probe_answer, fetcher,
+				  &fetcher->probe);
+	if (error)
+		probe_later(fetcher, 0);
 	else
 		fetcher->counters.requests++;
 	http_request_fini(&request);
@@ -205,6 +220,14 @@ static void pump(uv_idle_t *idle)
 		bearer = token_get(fetcher->token, &serial);
 	}
 	set_timer(fetcher, now_ms);
+}
+
+void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms)
+{
+	int64_t until_ms = loop_now_ms() + wait_ms;
+
+	if (until_ms > fetcher->pause_until_ms)
+		fetcher->pause_until_ms = until_ms;
 }
 
 void fetcher_wake(struct fetcher *fetcher)

@@ -43,7 +43,6 @@ static int control_text(const struct fs *fs, fuse_ino_t ino, struct buf *out)
 
 void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s)
 {
-	const struct listing *top = tree_peek(tree_top(fs->tree));
 	int64_t mtime_ns = fs->started_wall_ns;
 	struct buf text;
 	off_t size = 0;
@@ -58,8 +57,7 @@ void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret
 		buf_reset(&text);
 	} else if (ino == FS_INO_TOP) {
 		*ret_timeout_s = tree_timeout_s(fs->tree, tree_top(fs->tree));
-		if (top)
-			mtime_ns = top->dirs[0].mtime_ns;
+		mtime_ns = tree_top_mtime_ns(fs->tree);
 	}
 	fs_attr_fill(fs, attr, ino, !fs_is_control_file(ino), mtime_ns, size);
 }

@@ -36,6 +36,7 @@ struct http_transfer {
 	struct curl_slist *headers;
 	char *body; /* what is sent; owned, overwritten before it is freed */
 	size_t body_len;
+	size_t headers_len; /* bytes of headers received */
 	struct http_response response;
 	char curl_text[CURL_ERROR_SIZE];
 	void (*done)(void *data, struct http_response *response);
@@ -105,8 +106,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 	if (curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) ==
 	    CURLHE_OK)
 		response->retry_after_ms = http_parse_retry_after(header->value, time(NULL));
-	if (response->body.error) {
-		response->error = response->body.error;
+	if (response->body.error || transfer->headers_len > HTTP_HEADERS_BYTES_MAX) {
+		response->error = response->body.error ? response->body.error : -EFBIG;
 		snprintf(response->text, sizeof(response->text), "%s",
 			 response->error == -EFBIG ? "the answer is too large" : "out of memory");
 	} else if (code != CURLE_OK) {
@@ -226,6 +227,16 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 
 	/* Anything but the full count ends the transfer; body.error says why. */
 	return buf_append(&transfer->response.body, bytes, size * count) ? 0 : size * count;
+}
+
+/* Not every libcurl bounds them all together (CVE-2023-38039). */
+static size_t on_header(char *bytes, size_t size, size_t count, void *data)
+{
+	struct http_transfer *transfer = data;
+
+	(void)bytes;
+	transfer->headers_len += size * count;
+	return transfer->headers_len > HTTP_HEADERS_BYTES_MAX ? 0 : size * count;
 }
 
 int http_new(uv_loop_t *loop, int64_t timeout_ms, size_t connections, const char *ca_file,
@@ -352,6 +363,8 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms * TRANSFER_TIMEOUTS);

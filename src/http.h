@@ -3,8 +3,8 @@
  * One multi handle owns the connections; each request has a fresh easy handle, so nothing of one
  * request (headers, credentials) can leak into the next. API requests never follow a redirect: curl
  * would take custom headers such as the tenant's along to another host. TLS is always verified, 1.2
- * or later; there is no switch for that. Bodies are bounded by HTTP_BODY_MAX, time by the timeouts.
- */
+ * or later; there is no switch for that. Bodies are bounded by HTTP_BODY_MAX, headers by
+ * HTTP_HEADERS_BYTES_MAX, time by the timeouts. */
 #ifndef IBINDERFS_HTTP_H
 #define IBINDERFS_HTTP_H
 
@@ -17,6 +17,8 @@
 
 /* Largest body taken, after decompression: 64 KiB for each of 250 documents. */
 #define HTTP_BODY_MAX (16 * 1024 * 1024)
+/* Most bytes of headers taken; usual is 1 KiB. */
+#define HTTP_HEADERS_BYTES_MAX (64 * 1024)
 /* Longest Retry-After obeyed; a longer one counts as this. */
 #define HTTP_RETRY_AFTER_MAX_MS (5 * 60 * 1000)
 #define HTTP_HEADERS_MAX	4

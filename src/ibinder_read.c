@@ -35,6 +35,11 @@ static int list_of(const struct http_response *response, struct json *ret_list)
 	return 0;
 }
 
+static bool is_id(const struct buf *text)
+{
+	return text->len > 0 && strlen(text->data) == text->len;
+}
+
 /* An object without a usable id cannot be shown, asked for, or told from another. */
 static int get_id(struct json object, struct buf *out)
 {
@@ -42,17 +47,16 @@ static int get_id(struct json object, struct buf *out)
 
 	if (error)
 		return error == -ENOMEM ? error : -EBADMSG;
-	if (out->len == 0 || strlen(out->data) != out->len)
-		return -EBADMSG;
-	return 0;
+	return is_id(out) ? 0 : -EBADMSG;
 }
 
-/* A name of another type than string is no name; the id then stands for it. */
+/* A name of another type than string, or beyond all bounds, is no name; the id then stands for it.
+ */
 static int get_name(struct json object, const char *key, struct buf *out)
 {
 	int error = json_get_string(object, key, out);
 
-	return error == -ENOMEM || error == -EFBIG ? error : 0;
+	return error == -ENOMEM ? error : 0;
 }
 
 int64_t ibinder_get_date(struct json object, const char *key)
@@ -158,6 +162,8 @@ static int add_folders(struct provider_task *task, const char *parent,
 	struct json_iter iter;
 	int error = list_of(response, &list);
 
+	if (error)
+		return error;
 	for (iter = json_iterate(list); !error && json_next(&iter);)
 		error = add_folder(task, parent, iter.value);
 	return error;
@@ -218,9 +224,9 @@ static int add_document(struct provider_task *task, struct json document)
 		return 0;
 	}
 	/* folderId equals the GLOBAL_TabId value (I): either will do. */
-	if (json_get_id(document, "folderId", &folder) || folder.len == 0) {
+	if (json_get_id(document, "folderId", &folder) || !is_id(&folder)) {
 		buf_reset(&folder);
-		if (get_metadata(document, "GLOBAL_TabId", &folder))
+		if (get_metadata(document, "GLOBAL_TabId", &folder) || !is_id(&folder))
 			buf_reset(&folder);
 	}
 	return listing_builder_add_file(task->builder,
@@ -335,6 +341,8 @@ int ibinder_task_answer(struct provider_task *task, uint64_t tag,
 		return add_page(task, response);
 	case REQUEST_SUBFOLDERS:
 		task->provider->subfolders_seen = true;
+		/* A 404 for one folder may have come in before the other answers. */
+		task->provider->subfolders_missing = false;
 		return add_folders(task, task->folders[index], response);
 	}
 	return -EBADMSG;

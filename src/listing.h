@@ -38,8 +38,7 @@ enum listing_kind {
 struct listing_entry {
 	uint64_t ino;
 	int64_t mtime_ns;  /* since the epoch; also the ctime */
-	uint64_t version;  /* generation in which this body, or this directory, was last seen to
-			      change */
+	uint64_t version;  /* of a file: the generation in which its body was last seen to change */
 	size_t body;	   /* offset of a file's bytes */
 	uint32_t body_len; /* bytes; for a directory elsewhere: of the object that describes it */
 	uint32_t name;	   /* offset of the name, NUL-terminated */

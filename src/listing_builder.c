@@ -255,25 +255,38 @@ static int add_orphanage(struct listing_builder *builder, const char *id, uint32
 	return error == -EEXIST ? 0 : error;
 }
 
-/* Cuts cycles by moving one folder of each to the top. */
+/* Moves one folder of a cycle to the top: the one with the lowest inode number, so that the order
+ * in which they came plays no part. */
+static void cut_cycle(struct listing_builder *builder, uint32_t on_it)
+{
+	struct item *items = builder->items;
+	uint32_t lowest = on_it;
+	uint32_t at;
+
+	for (at = items[on_it].parent_item; at != on_it; at = items[at].parent_item) {
+		if (items[at].ino < items[lowest].ino)
+			lowest = at;
+	}
+	items[lowest].parent_item = NO_ITEM;
+}
+
 static void cut_cycles(struct listing_builder *builder)
 {
+	struct item *items = builder->items;
 	uint32_t start;
 
 	for (start = 0; start < builder->count; start++) {
 		uint32_t at = start;
-		uint32_t last = NO_ITEM;
+		uint32_t met;
 
-		while (at != NO_ITEM && builder->items[at].walk == WALK_NOT_SEEN) {
-			builder->items[at].walk = WALK_ON_PATH;
-			last = at;
-			at = builder->items[at].parent_item;
-		}
-		if (at != NO_ITEM && builder->items[at].walk == WALK_ON_PATH)
-			builder->items[last].parent_item = NO_ITEM;
-		for (at = start; at != NO_ITEM && builder->items[at].walk == WALK_ON_PATH;
-		     at = builder->items[at].parent_item)
-			builder->items[at].walk = WALK_DONE;
+		for (; at != NO_ITEM && items[at].walk == WALK_NOT_SEEN; at = items[at].parent_item)
+			items[at].walk = WALK_ON_PATH;
+		met = at != NO_ITEM && items[at].walk == WALK_ON_PATH ? at : NO_ITEM;
+		for (at = start; at != NO_ITEM && items[at].walk == WALK_ON_PATH;
+		     at = items[at].parent_item)
+			items[at].walk = WALK_DONE;
+		if (met != NO_ITEM)
+			cut_cycle(builder, met);
 	}
 }
 

@@ -51,6 +51,7 @@ struct reread {
 	struct secret secret;
 	struct buf error;
 	int result;
+	bool again; /* asked for once more meanwhile: what is being read may be old */
 };
 
 struct daemon {
@@ -114,33 +115,46 @@ static void reread_secret(uv_work_t *work)
 		config_read_secret(reread->daemon->config, &reread->secret, &reread->error);
 }
 
+static void start_reread(struct daemon *daemon);
+
 static void secret_reread(uv_work_t *work, int cancelled)
 {
 	struct reread *reread = work->data;
+	struct daemon *daemon = reread->daemon;
 
-	reread->daemon->rereading = false;
+	daemon->rereading = false;
 	if (cancelled)
 		return;
-	if (reread->result)
-		log_error("the secret stays as it was: %s", buf_str(&reread->error));
-	else
-		fetcher_renew(reread->daemon->fetcher, &reread->secret);
+	if (daemon->fetcher && !reread->again) { /* no fetcher: the daemon is ending */
+		if (reread->result)
+			log_error("the secret stays as it was: %s", buf_str(&reread->error));
+		else
+			fetcher_renew(daemon->fetcher, &reread->secret);
+	}
 	secret_fini(&reread->secret);
 	buf_reset(&reread->error);
+	if (daemon->fetcher && reread->again)
+		start_reread(daemon);
 }
 
-static void on_hangup(struct daemon *daemon)
+static void start_reread(struct daemon *daemon)
 {
 	struct reread *reread = &daemon->reread;
 
-	log_info("forgetting every listing and reading the secret again");
-	tree_expire_all(daemon->tree);
-	if (daemon->rereading)
-		return;
 	*reread = (struct reread){.daemon = daemon, .error = BUF_INIT(MESSAGE_MAX)};
 	reread->work.data = reread;
 	daemon->rereading =
 		uv_queue_work(&daemon->loop, &reread->work, reread_secret, secret_reread) == 0;
+}
+
+static void on_hangup(struct daemon *daemon)
+{
+	log_info("forgetting every listing and reading the secret again");
+	tree_expire_all(daemon->tree);
+	if (daemon->rereading)
+		daemon->reread.again = true;
+	else
+		start_reread(daemon);
 }
 
 static void log_status(const struct daemon *daemon)
@@ -234,6 +248,7 @@ static void end(struct daemon *daemon)
 	fs_free(daemon->fs);
 	tree_free(daemon->tree);
 	fetcher_free(daemon->fetcher);
+	daemon->fetcher = NULL; /* the secret may still be being read */
 	http_free(daemon->http);
 	daemon->ops->provider_free(daemon->provider);
 	/* The signals are left; what was freed above goes with the loop's last turns. */

@@ -40,7 +40,8 @@ struct token {
 	int64_t dead_ms;      /* when it must no longer be sent */
 	int64_t rejected_ms;  /* when a 401 last cost a token; 0 before */
 	int64_t backoff_ms;
-	int error; /* of the last try */
+	int64_t allowed_ms; /* until then the server asked to be left alone */
+	int error;	    /* of the last try */
 	struct http_transfer *transfer;
 	uint64_t requests;
 };
@@ -102,6 +103,7 @@ static void failed(struct token *token, int error, const struct http_response *r
 					     : "the answer to the token request is of no use");
 	failures_note(token->failures, &failure);
 	token->error = error;
+	token->allowed_ms = loop_now_ms() + wait_ms;
 	if (error == -EACCES) {
 		enter(token, TOKEN_REFUSED, TOKEN_REFUSED_MS);
 		return;
@@ -202,7 +204,7 @@ void token_renew(struct token *token, struct secret *secret)
 
 void token_retry(struct token *token)
 {
-	if (token->state == TOKEN_BACKING_OFF)
+	if (token->state == TOKEN_BACKING_OFF && loop_now_ms() >= token->allowed_ms)
 		ask(token);
 }
 
@@ -243,6 +245,11 @@ int token_error(const struct token *token)
 	if (token->state == TOKEN_REFUSED || token->state == TOKEN_BACKING_OFF)
 		return token->error;
 	return 0;
+}
+
+int token_last_error(const struct token *token)
+{
+	return token->error;
 }
 
 int64_t token_life_ms(const struct token *token)

@@ -38,7 +38,8 @@ void token_free(struct token *token);
 /* Asks now, with this secret (moved from the caller), whatever was refused before. The token that
  * is held goes on serving. */
 void token_renew(struct token *token, struct secret *secret);
-/* Asks now if a failed try is being waited out; not after a refusal. */
+/* Asks now if a failed try is being waited out; not after a refusal, nor before the server allows
+ * it. */
 void token_retry(struct token *token);
 
 /* The token to send, or NULL while there is none alive. `ret_serial` names it for token_reject.
@@ -51,6 +52,8 @@ bool token_reject(struct token *token, uint64_t serial);
 enum token_state token_state(const struct token *token);
 /* 0 while a token is held or may come; else -errno of the last try. */
 int token_error(const struct token *token);
+/* -errno of the last try that ended, also while the next is under way; 0 after a grant. */
+int token_last_error(const struct token *token);
 /* Milliseconds that the held token lives on; 0 without one. */
 int64_t token_life_ms(const struct token *token);
 /* Token requests sent so far. */

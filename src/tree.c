@@ -31,7 +31,9 @@ struct resource {
 	int64_t started_ms;	 /* when the fetch under way began */
 	int64_t failed_ms;	 /* when the last fetch failed, while error is set */
 	int error;		 /* of the last fetch */
-	struct fetch *fetch;	 /* under way, or NULL */
+	int64_t missed_ms;   /* when it was last waited for in vain, while missed_error is set */
+	int missed_error;    /* what the waiter was told; 0 once the fetch has ended */
+	struct fetch *fetch; /* under way, or NULL */
 	TAILQ_HEAD(, tree_waiter) waiters;
 	TAILQ_ENTRY(resource) lru; /* while it has a listing; least recently used first */
 	unsigned int references;   /* by nodes */
@@ -46,6 +48,7 @@ struct tree {
 	int64_t timeout_ms;
 	size_t memory;
 	struct resource top;
+	int64_t top_mtime_ns; /* wall time of the last change seen in the top's entries */
 	struct resource *parts[BUCKETS_PARTS];
 	struct node **nodes; /* buckets, a power of two */
 	size_t bucket_count;
@@ -192,6 +195,7 @@ static void expire(struct resource *resource)
 	resource->fetched_ms = INT64_MIN;
 	resource->started_ms = INT64_MIN;
 	resource->error = 0;
+	resource->missed_error = 0;
 }
 
 /* A part whose object changed or went must be asked anew: its own file shows that object. */
@@ -225,6 +229,9 @@ static void publish(struct resource *resource, struct listing *listing)
 {
 	struct tree *tree = resource->tree;
 
+	if (resource == &tree->top && resource->listing &&
+	    resource->listing->dirs[0].mtime_ns != listing->dirs[0].mtime_ns)
+		tree->top_mtime_ns = listing->dirs[0].mtime_ns;
 	drop_listing(resource);
 	drop_husk(resource);
 	resource->listing = listing;
@@ -249,9 +256,12 @@ static void on_fetched(void *data, int error, struct listing *listing)
 
 	resource->fetch = NULL;
 	resource->error = error;
+	resource->missed_error = 0;
 	if (error) {
 		resource->failed_ms = loop_now_ms();
-		if (error == -ENOENT) { /* it is gone; anything else may pass */
+		/* It is gone; anything else may pass. An organisation's list of binders is not
+		 * gone, whatever the server says. */
+		if (error == -ENOENT && resource != &resource->tree->top) {
 			drop_listing(resource);
 			drop_husk(resource);
 		}
@@ -292,12 +302,15 @@ static int64_t age_ms(const struct resource *resource)
 	return resource->fetched_ms == INT64_MIN ? INT64_MAX : loop_now_ms() - resource->fetched_ms;
 }
 
-/* Why a fetch should not be tried now: it just failed, or is bound to. */
+/* Why a fetch should not be waited for now: it just failed, is bound to, or was just waited for in
+ * vain. A path is one operation for its user and one of ours for each component. */
 static int refusal(const struct resource *resource)
 {
-	if (!resource->fetch && resource->error &&
-	    loop_now_ms() - resource->failed_ms < ERROR_TTL_MS)
-		return resource->error;
+	int error = resource->fetch ? resource->missed_error : resource->error;
+	int64_t since_ms = resource->fetch ? resource->missed_ms : resource->failed_ms;
+
+	if (error && loop_now_ms() - since_ms < ERROR_TTL_MS)
+		return error;
 	return fetcher_refusal(resource->tree->fetcher);
 }
 
@@ -355,6 +368,11 @@ struct resource *tree_top(struct tree *tree)
 	return &tree->top;
 }
 
+int64_t tree_top_mtime_ns(const struct tree *tree)
+{
+	return tree->top_mtime_ns;
+}
+
 /* --- Waiters --- */
 
 static void on_deadline(uv_timer_t *timer);
@@ -375,8 +393,12 @@ static void on_deadline(uv_timer_t *timer)
 	struct tree_waiter *waiter;
 
 	while ((waiter = TAILQ_FIRST(&tree->waiters)) && waiter->deadline_ms <= loop_now_ms()) {
+		struct resource *resource = waiter->resource;
+
 		tree->counters.deadlines_missed++;
-		wake(waiter, fetch_missed_deadline(waiter->resource->fetch, waiter->asked_ms));
+		resource->missed_ms = loop_now_ms();
+		resource->missed_error = fetch_missed_deadline(resource->fetch, waiter->asked_ms);
+		wake(waiter, resource->missed_error);
 	}
 	set_timer(tree);
 }
@@ -551,6 +573,7 @@ int tree_new(uv_loop_t *loop, const struct config *config, struct fetcher *fetch
 	tree->timeout_ms = config->timeout_ms;
 	tree->memory = config->memory;
 	tree->top.tree = tree;
+	tree->top_mtime_ns = loop_wall_ns();
 	TAILQ_INIT(&tree->top.waiters);
 	TAILQ_INIT(&tree->waiters);
 	TAILQ_INIT(&tree->lru);

@@ -69,6 +69,9 @@ int tree_new(uv_loop_t *loop, const struct config *config, struct fetcher *fetch
 void tree_free(struct tree *tree);
 
 struct resource *tree_top(struct tree *tree);
+/* When the top directory's entries last changed, and before that when the tree was made: it makes
+ * no difference whether there is a listing just now. */
+int64_t tree_top_mtime_ns(const struct tree *tree);
 
 /* The listing to answer from now, borrowed until the loop runs again:
  *   fresh                     served

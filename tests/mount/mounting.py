@@ -189,3 +189,19 @@ def run(*command, within=30, **more):
 def need(program):
     """A test that cannot run has failed: a skipped test proves nothing."""
     assert shutil.which(program), f"{program} is not installed: ./check installs it"
+
+
+def read_tree(path):
+    """Everything below a directory, as a user finds it: {relative path: bytes, None: a directory}."""
+    found = {}
+    for top, dirs, files in os.walk(path, onerror=_raise):
+        for name in dirs:
+            found[os.path.relpath(os.path.join(top, name), path)] = None
+        for name in files:
+            with open(os.path.join(top, name), "rb") as file:
+                found[os.path.relpath(file.name, path)] = file.read()
+    return found
+
+
+def _raise(error):
+    raise error
