@@ -52,7 +52,7 @@ static void print_old(void *data, const char *path, int64_t age_ms, bool old, in
 		return;
 	buf_printf(lists->out, "  %s: last fetch failed with %s, ", path,
 		   failures_errno_name(error));
-	if (listing && age_ms != INT64_MAX)
+	if (listing && age_ms >= 0)
 		buf_printf(lists->out, "shown as it was %" PRId64 " s ago\n", age_ms / 1000);
 	else
 		buf_append_str(lists->out, listing ? "shown as it was\n" : "not shown\n");

@@ -118,6 +118,7 @@ static int point_config(struct config *config, unsigned int port)
 	free(config->client_id);
 	free(config->provider);
 	free(config->proxy);
+	config->proxy = NULL; /* loopback */
 	config->provider = strdup("ibinder");
 	config->tenant_id = strdup(DEMO_TENANT);
 	config->client_id = strdup(DEMO_CLIENT);
@@ -128,7 +129,8 @@ static int point_config(struct config *config, unsigned int port)
 	config->secret_source = CONFIG_SECRET_ENVIRONMENT;
 	if (setenv("IBINDER_CLIENT_SECRET", DEMO_SECRET, 1))
 		return -errno;
-	return config->api_url && config->auth_url && config->tenant_id && config->client_id
+	return config->api_url && config->auth_url && config->tenant_id && config->client_id &&
+			       config->provider
 		       ? 0
 		       : -ENOMEM;
 }

@@ -50,6 +50,7 @@ void fetch_cancel(struct fetch *fetch)
 	while ((call = TAILQ_FIRST(&fetch->calls)))
 		call_free(call);
 	TAILQ_REMOVE(list_of(fetch), fetch, link);
+	fetch->fetcher->started -= fetch->started;
 	fetch->fetcher->ops->task_free(fetch->task);
 	listing_unref(fetch->previous);
 	free(fetch->path);
@@ -192,13 +193,15 @@ static void call_limited(struct call *call, const struct http_response *response
 
 	fetcher->counters.answers_limited++;
 	call->fetch->last = failure_of(call->fetch, -EBUSY, response);
+	if (wait_ms < 0)
+		wait_ms = loop_jitter_ms(PAUSE_MIN_MS << call->limited);
+	if (wait_ms < BACKOFF_MIN_MS) /* "at once" is no answer to too many requests */
+		wait_ms = BACKOFF_MIN_MS;
+	fetcher_pause(fetcher, wait_ms);
 	if (++call->limited >= LIMITED_TRIES) {
 		fetch_fail(call->fetch, -EBUSY, response, "too many requests");
 		return;
 	}
-	if (wait_ms < 0)
-		wait_ms = loop_jitter_ms(PAUSE_MIN_MS << (call->limited - 1));
-	fetcher_pause(fetcher, wait_ms);
 	call->first_ms = loop_now_ms() + wait_ms; /* the pause is not the server's failure */
 	call_again(call, wait_ms);
 }
@@ -237,6 +240,12 @@ static void call_refused(struct call *call, const struct http_response *response
 
 	fetch->fetcher->counters.answers_refused++;
 	if (fetch->fetcher->ops->task_tolerates(fetch->task, call->tag, response->status)) {
+		if (error == -EACCES) {
+			struct failure failure = failure_of(fetch, error, response);
+
+			note(fetch, &failure,
+			     "the server forbids a part of it, which is not shown");
+		}
 		call_free(call);
 		fetch_advance(fetch);
 		return;

@@ -31,6 +31,7 @@ struct fetch {
 	struct listing *previous;
 	TAILQ_HEAD(, call) calls;
 	bool foreground;
+	bool started;	     /* a request was sent: what was received adds up */
 	bool exhausted;	     /* the task has no request until an answer comes */
 	struct failure last; /* of the latest try that is being repeated; error 0: none */
 	char *path;
@@ -52,6 +53,7 @@ struct fetcher {
 	int64_t timeout_ms;
 	TAILQ_HEAD(fetch_list, fetch) foreground;
 	struct fetch_list background;
+	size_t started; /* how many of both are */
 	int64_t pause_until_ms;
 	struct breaker breaker;
 	struct http_transfer *probe;

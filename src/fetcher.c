@@ -9,6 +9,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Most fetches begun and not ended, when somebody waits for the next and when nobody does: each
+ * holds in memory what it received so far. */
+#define FOREGROUND_MAX 16
+#define BACKGROUND_MAX 4
+
 /* --- Breaker --- */
 
 static void fail_all(struct fetcher *fetcher, int error, const char *what)
@@ -137,21 +142,25 @@ static int call_send(struct call *call, const struct secret *bearer, uint64_t se
 }
 
 /* Sends one request of the first fetch in the list that has one ready, and moves that fetch to the
- * end. Returns whether there was one. */
-static bool pump_list(struct fetch_list *list, const struct secret *bearer, uint64_t serial,
-		      int64_t now_ms)
+ * end; a new one is begun only below `started_max`. Returns whether there was one. */
+static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, size_t started_max,
+		      const struct secret *bearer, uint64_t serial, int64_t now_ms)
 {
 	struct call *call = NULL;
 	struct fetch *fetch;
 	int error;
 
 	TAILQ_FOREACH (fetch, list, link) {
+		if (!fetch->started && fetcher->started >= started_max)
+			continue;
 		call = ready_call(fetch, now_ms);
 		if (call)
 			break;
 	}
 	if (!call)
 		return false;
+	fetcher->started += !fetch->started;
+	fetch->started = true;
 	TAILQ_REMOVE(list, fetch, link);
 	TAILQ_INSERT_TAIL(list, fetch, link);
 	error = call_send(call, bearer, serial, now_ms);
@@ -214,8 +223,10 @@ static void pump(uv_idle_t *idle)
 	}
 	while (bearer && now_ms >= fetcher->pause_until_ms &&
 	       fetcher->counters.in_flight < fetcher->connections) {
-		if (!pump_list(&fetcher->foreground, bearer, serial, now_ms) &&
-		    !pump_list(&fetcher->background, bearer, serial, now_ms))
+		if (!pump_list(fetcher, &fetcher->foreground, FOREGROUND_MAX, bearer, serial,
+			       now_ms) &&
+		    !pump_list(fetcher, &fetcher->background, BACKGROUND_MAX, bearer, serial,
+			       now_ms))
 			break;
 		bearer = token_get(fetcher->token, &serial);
 	}
@@ -241,8 +252,11 @@ static void on_token_changed(void *data)
 	enum token_state state = token_state(fetcher->token);
 	int error = token_error(fetcher->token);
 
-	if (state == TOKEN_HELD || state == TOKEN_REFUSED)
-		fetcher_note_success(fetcher);
+	/* The token server's answer says nothing of the API's server, but is reason to look. */
+	if (state == TOKEN_HELD && fetcher->breaker.open && !fetcher->probe)
+		loop_timer_start(&fetcher->probe_timer, on_probe_timer, 1);
+	else if (state == TOKEN_REFUSED)
+		fetcher_note_success(fetcher); /* "refused" is what users must be told now */
 	else if (state == TOKEN_BACKING_OFF && error != -EBUSY &&
 		 token_life_ms(fetcher->token) == 0)
 		fetcher_note_failure(fetcher, loop_now_ms(), error);
@@ -312,10 +326,15 @@ void fetcher_free(struct fetcher *fetcher)
 	uv_close((uv_handle_t *)&fetcher->probe_timer, handle_closed);
 }
 
-void fetcher_renew(struct fetcher *fetcher, struct secret *secret)
+void fetcher_forget(struct fetcher *fetcher)
 {
 	fetcher->pause_until_ms = 0;
 	fetcher->ops->forget(fetcher->provider);
+	fetcher_wake(fetcher);
+}
+
+void fetcher_renew(struct fetcher *fetcher, struct secret *secret)
+{
 	token_renew(fetcher->token, secret);
 }
 

@@ -20,12 +20,14 @@
 
 /* --- Handles and attributes --- */
 
-struct open_handle *fs_handle_new(struct fs *fs)
+struct open_handle *fs_handle_new(struct fs *fs, fuse_ino_t ino)
 {
 	struct open_handle *handle = calloc(1, sizeof(*handle));
 
-	if (handle)
-		TAILQ_INSERT_TAIL(&fs->handles, handle, link);
+	if (!handle)
+		return NULL;
+	handle->ino = ino;
+	TAILQ_INSERT_TAIL(&fs->handles, handle, link);
 	return handle;
 }
 
@@ -59,6 +61,17 @@ void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, bool is_
 		.st_mtim = time,
 		.st_ctim = time,
 	};
+}
+
+void fs_untell(struct fs *fs, fuse_ino_t ino)
+{
+	struct node *node = tree_node(fs->tree, ino);
+
+	if (!node)
+		return;
+	if (node->type == LISTING_FILE)
+		node->file.told_version = 0;
+	tree_forget(fs->tree, ino, 1);
 }
 
 void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry *entry,
@@ -151,7 +164,7 @@ static void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
 	fs_count(req, CONTROL_UPCALL_OPENDIR, ino);
 	if (fs_is_fixed_dir(ino))
-		fs_fixed_opendir(req, fi);
+		fs_fixed_opendir(req, ino, fi);
 	else
 		fs_op_run(req, OP_OPENDIR, ino, NULL, fi);
 }
@@ -244,9 +257,9 @@ static void on_readable(void *data)
 		if (result == -EAGAIN || result == -EINTR)
 			return;
 		if (result <= 0 || fuse_session_exited(fs->session)) {
-			/* Unmounted (ENODEV), or beyond help: either way the session is over. */
+			/* libfuse turns the ENODEV of an unmount into 0. */
 			uv_poll_stop(&fs->reader.poll);
-			fs->ended(fs->data);
+			fs->ended(fs->data, result < 0 ? result : 0);
 			return;
 		}
 		fuse_session_process_buf(fs->session, &fs->buf);
@@ -316,7 +329,8 @@ static int session_mount(struct fs *fs)
 }
 
 int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree, struct control *control,
-	   void (*ready)(void *data), void (*ended)(void *data), void *data, struct fs **ret_fs)
+	   void (*ready)(void *data), void (*ended)(void *data, int error), void *data,
+	   struct fs **ret_fs)
 {
 	struct fs *fs = calloc(1, sizeof(*fs));
 	int error;

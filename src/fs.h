@@ -14,10 +14,11 @@
 struct fs;
 
 /* Makes a session and mounts it; libfuse's reasons for a failure are logged. `ready` is called when
- * the kernel has said hello, `ended` when it was unmounted; both from the loop. What is passed in
- * must outlive the fs. Returns 0, -ENOMEM, or -EIO. */
+ * the kernel has said hello, `ended` when it was unmounted (0) or its requests cannot be read
+ * (-errno); both from the loop. What is passed in must outlive the fs. Returns 0, -ENOMEM, -EIO. */
 int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree, struct control *control,
-	   void (*ready)(void *data), void (*ended)(void *data), void *data, struct fs **ret_fs);
+	   void (*ready)(void *data), void (*ended)(void *data, int error), void *data,
+	   struct fs **ret_fs);
 /* Answers what is parked with ENODEV, unmounts (lazily if busy), frees. NULL is legal. */
 void fs_free(struct fs *fs);
 

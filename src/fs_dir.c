@@ -59,11 +59,26 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	return 0;
 }
 
+/* The kernel did not take the reply with these entries. */
+static void untell_all(struct fs *fs, const struct open_handle *handle, off_t first, off_t end)
+{
+	const struct listing_dir *dir;
+
+	if (!handle->listing || handle->listing != tree_peek(handle->dir.resource))
+		return;
+	dir = &handle->listing->dirs[handle->dir.index];
+	for (; first < end; first++) {
+		if (first >= 2)
+			fs_untell(fs, handle->listing->entries[dir->first + first - 2].ino);
+	}
+}
+
 static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		     struct fuse_file_info *fi, bool plus)
 {
 	const struct open_handle *handle = fs_handle(fi);
 	struct fs *fs = fs_of(req);
+	off_t first = offset;
 	size_t used = 0;
 	char *reply;
 	int error = 0;
@@ -76,6 +91,9 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	/* What the kernel caches from here on is of this listing. */
+	if (offset == 0 && handle->listing)
+		*fs_seen_publication(fs, ino) = handle->dir.publication;
 	for (;; offset++) {
 		struct slot slot;
 		size_t need;
@@ -90,9 +108,8 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 			need = fuse_add_direntry(req, reply + used, size - used, slot.name,
 						 &slot.param.attr, offset + 1);
 		if (need > size - used) {
-			/* It did not fit, so the kernel does not learn of it. */
 			if (slot.node)
-				tree_forget(fs->tree, slot.param.ino, 1);
+				fs_untell(fs, slot.param.ino);
 			break;
 		}
 		used += need;
@@ -100,8 +117,8 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	/* After some entries an error waits for the next call. */
 	if (error == -ENOMEM && used == 0)
 		fuse_reply_err(req, ENOMEM);
-	else
-		fuse_reply_buf(req, reply, used);
+	else if (fuse_reply_buf(req, reply, used) && plus)
+		untell_all(fs, handle, first, offset);
 	free(reply);
 }
 

@@ -78,9 +78,9 @@ void fs_fixed_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	fuse_reply_entry(req, &reply);
 }
 
-void fs_fixed_opendir(fuse_req_t req, struct fuse_file_info *fi)
+void fs_fixed_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_handle *handle = fs_handle_new(fs_of(req));
+	struct open_handle *handle = fs_handle_new(fs_of(req), ino);
 
 	if (!handle) {
 		fuse_reply_err(req, ENOMEM);
@@ -93,7 +93,7 @@ void fs_fixed_opendir(fuse_req_t req, struct fuse_file_info *fi)
 
 void fs_control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_handle *handle = fs_handle_new(fs_of(req));
+	struct open_handle *handle = fs_handle_new(fs_of(req), ino);
 
 	if (!handle || control_text(fs_of(req), ino, &handle->text)) {
 		if (handle)

@@ -29,11 +29,13 @@ TAILQ_HEAD(op_list, op);
  * so a directory never changes under a reader, and size and bytes of a file never disagree. */
 struct open_handle {
 	TAILQ_ENTRY(open_handle) link; /* the kernel releases none at a lazy unmount */
-	struct listing *listing;       /* counted; NULL for the daemon's own nodes */
+	fuse_ino_t ino;
+	struct listing *listing; /* counted; NULL for the daemon's own nodes */
 	union {
 		struct {
 			struct resource *resource;
-			uint32_t index; /* in the listing's dirs */
+			uint32_t index;	      /* in the listing's dirs */
+			uint64_t publication; /* of the listing; see tree_publication */
 		} dir;
 		struct {
 			const struct listing_entry *entry;
@@ -49,7 +51,7 @@ struct fs {
 	struct tree *tree;
 	struct control *control;
 	void (*ready)(void *data);
-	void (*ended)(void *data);
+	void (*ended)(void *data, int error);
 	void *data;
 	struct fuse_session *session;
 	bool mounted;
@@ -58,7 +60,7 @@ struct fs {
 	struct op_list parked;
 	struct op_list interrupted; /* to be answered once libfuse has let go of its locks */
 	TAILQ_HEAD(, open_handle) handles;
-	uint64_t top_seen_generation; /* see struct node */
+	uint64_t top_seen_publication; /* see struct node */
 	int64_t started_wall_ns;
 };
 
@@ -73,7 +75,7 @@ static inline struct open_handle *fs_handle(const struct fuse_file_info *fi)
 }
 
 /* fs.c */
-struct open_handle *fs_handle_new(struct fs *fs);
+struct open_handle *fs_handle_new(struct fs *fs, fuse_ino_t ino);
 void fs_handle_free(struct fs *fs, struct open_handle *handle);
 void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, bool is_dir,
 		  int64_t mtime_ns, off_t size);
@@ -85,10 +87,15 @@ void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry 
 /* Counts a request of the kernel. */
 void fs_count(fuse_req_t req, enum control_upcall upcall, fuse_ino_t ino);
 
+/* The kernel did not get to know an entry for which tree_lookup counted: takes both back. */
+void fs_untell(struct fs *fs, fuse_ino_t ino);
+
 /* fs_wait.c */
 enum op_type { OP_LOOKUP, OP_GETATTR, OP_OPENDIR, OP_OPEN };
 void fs_op_run(fuse_req_t req, enum op_type type, fuse_ino_t ino, const char *name,
 	       const struct fuse_file_info *fi);
+/* Where the publication is kept that the kernel's cached reading of a directory is of. */
+uint64_t *fs_seen_publication(struct fs *fs, fuse_ino_t ino);
 /* Answers what was interrupted since the last call. */
 void fs_ops_interrupted(struct fs *fs);
 /* Answers all that is parked with ENODEV. */
@@ -112,7 +119,7 @@ bool fs_is_control_file(fuse_ino_t ino);
 bool fs_fixed_entry(const struct fs *fs, fuse_ino_t dir, size_t index, struct fs_fixed *ret_entry);
 void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s);
 void fs_fixed_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
-void fs_fixed_opendir(fuse_req_t req, struct fuse_file_info *fi);
+void fs_fixed_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
 #endif

@@ -95,7 +95,7 @@ static int reply_entry(struct op *op, struct resource *resource, const struct li
 	}
 	/* A reply that the kernel no longer wants does not count as a lookup. */
 	if (fuse_reply_entry(op->req, &reply) && entry)
-		tree_forget(op->fs->tree, entry->ino, 1);
+		fs_untell(op->fs, entry->ino);
 	return 0;
 }
 
@@ -111,9 +111,21 @@ static int run_lookup(struct op *op)
 	return reply_entry(op, resource, listing, listing_find_name(listing, dir, op->name));
 }
 
+/* Who has a file open can look at it also when it is gone. The kernel does not say through which
+ * handle it asks. */
+static const struct listing_entry *open_entry(const struct fs *fs, fuse_ino_t ino)
+{
+	const struct open_handle *handle;
+
+	TAILQ_FOREACH (handle, &fs->handles, link) {
+		if (handle->ino == ino && handle->listing)
+			return handle->file.entry;
+	}
+	return NULL;
+}
+
 static int run_getattr(struct op *op)
 {
-	const struct open_handle *handle = NULL;
 	const struct listing_entry *entry = NULL;
 	const struct listing *listing;
 	struct node *node = tree_node(op->fs->tree, op->ino);
@@ -123,16 +135,13 @@ static int run_getattr(struct op *op)
 
 	if (!node)
 		return -ESTALE;
-	if (node->type == LISTING_FILE)
-		handle = fs_handle(&op->fi);
 	error = op_access(op, node->home, &listing);
 	if (error == -EAGAIN)
 		return error;
 	if (!error)
 		entry = listing_find_ino(listing, op->ino);
-	/* Who has it open can always look at it. */
-	if (!entry && handle)
-		entry = handle->file.entry;
+	if (!entry && node->type == LISTING_FILE)
+		entry = open_entry(op->fs, op->ino);
 	if (!entry)
 		return error ? error : -ENOENT;
 	timeout_s = tree_timeout_s(op->fs->tree, node->home);
@@ -141,18 +150,10 @@ static int run_getattr(struct op *op)
 	return 0;
 }
 
-/* Whether the kernel's cached reading of the directory is of this listing, and its attributes have
- * not run out: otherwise it reads again, which refills them in bulk (measured: 20,000 expired
- * entries cost 20,001 look-ups without this). */
-static bool may_keep_readdir(struct op *op, const struct listing *listing, double timeout_s)
+uint64_t *fs_seen_publication(struct fs *fs, fuse_ino_t ino)
 {
-	struct node *node = tree_node(op->fs->tree, op->ino);
-	uint64_t *seen =
-		op->ino == FS_INO_TOP ? &op->fs->top_seen_generation : &node->dir.seen_generation;
-	bool keep = timeout_s > 0 && *seen == listing->generation;
-
-	*seen = listing->generation;
-	return keep;
+	return ino == FS_INO_TOP ? &fs->top_seen_publication
+				 : &tree_node(fs->tree, ino)->dir.seen_publication;
 }
 
 static int run_opendir(struct op *op)
@@ -165,15 +166,20 @@ static int run_opendir(struct op *op)
 
 	if (error)
 		return error;
-	handle = fs_handle_new(op->fs);
+	handle = fs_handle_new(op->fs, op->ino);
 	if (!handle)
 		return -ENOMEM;
 	handle->dir.resource = resource;
 	handle->listing = listing_ref((struct listing *)listing);
 	handle->dir.index = dir;
+	handle->dir.publication = tree_publication(resource);
 	op->fi.fh = (uintptr_t)handle;
 	op->fi.cache_readdir = 1;
-	op->fi.keep_cache = may_keep_readdir(op, listing, tree_timeout_s(op->fs->tree, resource));
+	/* Whether the kernel's cached reading of the directory is of this publication, and its
+	 * attributes have not run out: otherwise it reads again, which refills them in bulk
+	 * (measured: 20,000 expired entries cost 20,001 look-ups without this). */
+	op->fi.keep_cache = tree_timeout_s(op->fs->tree, resource) > 0 &&
+			    *fs_seen_publication(op->fs, op->ino) == handle->dir.publication;
 	if (fuse_reply_open(op->req, &op->fi))
 		fs_handle_free(op->fs, handle);
 	return 0;
@@ -215,7 +221,7 @@ static int run_open(struct op *op)
 	entry = listing_find_ino(listing, op->ino);
 	if (!entry)
 		return -ENOENT;
-	handle = fs_handle_new(op->fs);
+	handle = fs_handle_new(op->fs, op->ino);
 	if (!handle)
 		return -ENOMEM;
 	handle->listing = listing_ref((struct listing *)listing);

@@ -291,17 +291,17 @@ static int ibinder_task_next(struct provider_task *task, struct http_request *re
 /* --- Tasks --- */
 
 /* The path of the sub-folders call is inferred: a server that does not have it answers 404 or 405,
- * and is not asked again. Once it has answered, a 404 means that this folder is gone. A binder
- * without a metadata schema only lacks that file. */
+ * and is not asked again. Once it has answered, a 404 means that this folder is gone. What the
+ * client may not see of a binder (403) must not hide the rest. */
 static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, long status)
 {
 	enum request_type type = (enum request_type)(tag & 0xff);
 
 	if (type == REQUEST_METADATA)
-		return status == 404;
-	if (type != REQUEST_SUBFOLDERS || (status != 404 && status != 405))
+		return status == 404 || status == 403;
+	if (type != REQUEST_SUBFOLDERS || (status != 404 && status != 405 && status != 403))
 		return false;
-	if (status == 405 || !task->provider->subfolders_seen)
+	if (status == 405 || (status == 404 && !task->provider->subfolders_seen))
 		task->provider->subfolders_missing = true;
 	return true;
 }
@@ -350,7 +350,8 @@ static int ibinder_task_new(struct provider *provider, const struct provider_res
 	task->top_mtime_ns = LISTING_NO_TIME;
 	task->next_fixed = REQUEST_BINDERS;
 	task->page_next = 2;
-	error = listing_builder_new(provider->salt, provider->memory, &task->builder);
+	error = listing_builder_new(provider->salt, resource->id ? resource->id : "",
+				    provider->memory, &task->builder);
 	if (!error && resource->level == PROVIDER_PART) {
 		task->next_fixed = REQUEST_DRIVE;
 		error = ibinder_duplicate(resource->id, &task->id);

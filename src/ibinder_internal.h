@@ -44,6 +44,7 @@ struct provider_task {
 	uint64_t pages_answered;
 	unsigned int rereads;
 	bool shifted; /* documents came, went or moved between pages */
+	bool lacking; /* a page held less than the total says it must */
 	/* Folders whose sub-folders are still to be asked for. */
 	char **folders;
 	size_t folder_count;

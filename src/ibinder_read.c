@@ -272,21 +272,36 @@ static int take_totals(struct provider_task *task, struct json answer, bool firs
 }
 
 /* When documents came or went while the pages were read, one may have slipped from a page not yet
- * read to one already read: then all are read once more, and what is there already is skipped. */
-static void maybe_reread(struct provider_task *task)
+ * read to one already read: then all are read once more, and what is there already is skipped. A
+ * server that goes on sending less than it announces would hide documents: -EBADMSG. */
+static int maybe_reread(struct provider_task *task)
 {
 	if (task->pages_answered < task->pages_asked || task->page_next <= task->page_count)
-		return;
-	if (!task->shifted || task->rereads >= REREADS_MAX)
-		return;
+		return 0;
+	if (!task->shifted && !task->lacking)
+		return 0;
+	if (task->rereads >= REREADS_MAX)
+		return task->lacking ? -EBADMSG : 0;
 	task->rereads++;
 	task->shifted = false;
+	task->lacking = false;
 	task->page_next = 1;
 	task->pages_asked = 0;
 	task->pages_answered = 0;
+	return 0;
 }
 
-static int add_page(struct provider_task *task, const struct http_response *response)
+/* How many documents a page must hold, as far as the server's total is true. */
+static uint64_t page_items(const struct provider_task *task, uint64_t number)
+{
+	uint64_t before = (number - 1) * task->page_size;
+	uint64_t left = task->total > before ? task->total - before : 0;
+
+	return left < task->page_size ? left : task->page_size;
+}
+
+static int add_page(struct provider_task *task, uint64_t number,
+		    const struct http_response *response)
 {
 	bool first = task->page_count == 0;
 	struct json answer;
@@ -306,9 +321,10 @@ static int add_page(struct provider_task *task, const struct http_response *resp
 	error = take_totals(task, answer, first, items);
 	if (error)
 		return error;
+	if (items < page_items(task, number))
+		task->lacking = true;
 	task->pages_answered++;
-	maybe_reread(task);
-	return 0;
+	return maybe_reread(task);
 }
 
 static int add_metadata_elements(struct provider_task *task, const struct http_response *response)
@@ -338,7 +354,7 @@ int ibinder_task_answer(struct provider_task *task, uint64_t tag,
 	case REQUEST_METADATA:
 		return add_metadata_elements(task, response);
 	case REQUEST_PAGE:
-		return add_page(task, response);
+		return add_page(task, index, response);
 	case REQUEST_SUBFOLDERS:
 		task->provider->subfolders_seen = true;
 		/* A 404 for one folder may have come in before the other answers. */

@@ -13,16 +13,16 @@ struct listing *listing_ref(struct listing *listing)
 	return listing;
 }
 
-void listing_account(const struct listing *listing)
+void listing_account(ptrdiff_t bytes)
 {
-	bytes_alive += listing->bytes;
+	bytes_alive += (size_t)bytes;
 }
 
 void listing_unref(struct listing *listing)
 {
 	if (!listing || --listing->references > 0)
 		return;
-	bytes_alive -= listing->bytes;
+	listing_account(-(ptrdiff_t)listing->bytes);
 	free(listing->dirs);
 	free(listing->entries);
 	free(listing->by_ino);
@@ -89,21 +89,38 @@ uint64_t listing_fingerprint(const char *bytes, size_t len)
 	return hash;
 }
 
-struct listing *listing_husk(const struct listing *listing)
+bool listing_equals(const struct listing *listing, const struct listing *previous)
 {
-	struct listing *husk;
-	uint32_t count = 0;
 	uint32_t i;
 
-	for (i = 0; i < listing->entry_count; i++)
-		count += listing->entries[i].observed;
-	if (count == 0)
-		return NULL;
-	husk = calloc(1, sizeof(*husk));
+	if (listing->entry_count != previous->entry_count ||
+	    listing->dir_count != previous->dir_count)
+		return false;
+	/* A name that changed moved its directory's time, a body its own version. */
+	for (i = 0; i < listing->dir_count; i++) {
+		if (listing->dirs[i].mtime_ns != previous->dirs[i].mtime_ns ||
+		    listing->dirs[i].ino != previous->dirs[i].ino)
+			return false;
+	}
+	for (i = 0; i < listing->entry_count; i++) {
+		const struct listing_entry *entry = &listing->entries[i];
+
+		if ((entry->type == LISTING_FILE || entry->dir == LISTING_ELSEWHERE) &&
+		    entry->version == listing->generation)
+			return false;
+	}
+	return true;
+}
+
+struct listing *listing_husk(const struct listing *listing)
+{
+	struct listing *husk = calloc(1, sizeof(*husk));
+	uint32_t i;
+
 	if (!husk)
 		return NULL;
 	husk->references = 1;
-	husk->seen = malloc(count * sizeof(*husk->seen));
+	husk->seen = malloc((listing->entry_count + 1) * sizeof(*husk->seen));
 	if (!husk->seen) {
 		free(husk);
 		return NULL;
@@ -111,7 +128,7 @@ struct listing *listing_husk(const struct listing *listing)
 	for (i = 0; i < listing->entry_count; i++) {
 		const struct listing_entry *entry = &listing->entries[listing->by_ino[i]];
 
-		if (!entry->observed)
+		if (entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE)
 			continue;
 		husk->seen[husk->seen_count++] = (struct listing_seen){
 			.ino = entry->ino,
@@ -120,8 +137,8 @@ struct listing *listing_husk(const struct listing *listing)
 			.mtime_ns = entry->mtime_ns,
 		};
 	}
-	husk->bytes = sizeof(*husk) + count * sizeof(*husk->seen);
-	listing_account(husk);
+	husk->bytes = sizeof(*husk) + (listing->entry_count + 1) * sizeof(*husk->seen);
+	listing_account((ptrdiff_t)husk->bytes);
 	return husk;
 }
 

@@ -44,7 +44,6 @@ struct listing_entry {
 	uint32_t name;	   /* offset of the name, NUL-terminated */
 	uint32_t id;	   /* offset of the API's id, NUL-terminated */
 	uint32_t dir;	   /* a directory's index in dirs, or LISTING_ELSEWHERE */
-	bool observed;	   /* mtime_ns is when it was first seen, or seen to change */
 	uint8_t type;	   /* enum listing_type */
 	uint8_t kind;	   /* enum listing_kind */
 };
@@ -57,7 +56,7 @@ struct listing_dir {
 	uint32_t parent; /* index in dirs; the top directory is its own parent */
 };
 
-/* What a husk remembers of an object whose time is that of an observation. */
+/* What a husk remembers of an object. */
 struct listing_seen {
 	uint64_t ino;
 	uint64_t fingerprint; /* of the body then */
@@ -82,15 +81,19 @@ struct listing {
 struct listing *listing_ref(struct listing *listing);
 /* Frees it with the last reference. NULL is legal. */
 void listing_unref(struct listing *listing);
-/* For the builder alone: counts a new listing among those alive. */
-void listing_account(const struct listing *listing);
-/* Bytes held by all listings that are alive, also replaced ones that an open file keeps. */
+/* For the builder alone: adds to, or takes from, what listing_bytes_alive tells. */
+void listing_account(ptrdiff_t bytes);
+/* Bytes held by builders and by all listings that are alive, also replaced ones that an open file
+ * keeps. */
 size_t listing_bytes_alive(void);
 
-/* What must stay of a listing that is dropped for want of memory: whose times are those of an
- * observation, and what they looked like. Serves as the `previous` of the next listing and nothing
- * else: without it their times would go back to the API's dates, and rsync would take new bytes for
- * old ones. NULL when there are none, or no memory for it. */
+/* Whether a listing shows just what the one before it did, on which it was built. */
+bool listing_equals(const struct listing *listing, const struct listing *previous);
+
+/* What must stay of a listing that is dropped for want of memory: what each object looked like, and
+ * the time it had. Serves as the `previous` of the next listing and nothing else. Without it a
+ * change in between would go unobserved, and rsync would take new bytes for old ones. 24 bytes an
+ * object. NULL without memory for it. */
 struct listing *listing_husk(const struct listing *listing);
 /* What a husk remembers of that object, or NULL. */
 const struct listing_seen *listing_find_seen(const struct listing *husk, uint64_t ino);
@@ -137,12 +140,15 @@ struct listing_object {
 
 struct listing_builder;
 
-/* `salt` (provider and tenant) makes inode numbers differ between organisations; `max_bytes` bounds
- * what is collected. Returns 0 or -ENOMEM. */
-int listing_builder_new(const char *salt, size_t max_bytes, struct listing_builder **ret_builder);
+/* `salt` (provider and tenant) makes inode numbers differ between organisations, `scope` (the
+ * binder) those of folders: servers may use one folder id in several. `max_bytes` bounds what is
+ * collected; all builders and listings together may hold twice as much. Returns 0 or -ENOMEM. */
+int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
+			struct listing_builder **ret_builder);
 void listing_builder_free(struct listing_builder *builder);
 /* Both return 0 (also for an object that is there already: pages may overlap while documents
- * change), -ENOMEM, or -EFBIG when max_bytes would be passed. */
+ * change), -ENOMEM, -EFBIG when a bound would be passed, or -EBADMSG when another object already
+ * has the inode number, which is a hash. */
 int listing_builder_add_file(struct listing_builder *builder, const struct listing_object *object);
 int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object);
 /* Whether an object of that kind and id was added. */

@@ -42,30 +42,44 @@ enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
 
 struct listing_builder {
 	char *salt;
+	char *scope;
 	size_t max_bytes;
 	struct buf strings;
 	struct buf bodies;
 	struct item *items;
 	uint32_t count;
 	uint32_t capacity;
+	size_t accounted;    /* bytes, see listing_account */
+	uint64_t factor;     /* odd and secret: no choice of ids can crowd the table */
 	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
 	uint32_t table_size; /* a power of two */
 };
 
-/* FNV-1a (64 bit) of all that identifies an object, mixed by MurmurHash3's finaliser since FNV's
- * high bits are weak. Must never change: inode numbers are the same after a remount. */
-static uint64_t ino_of(const char *salt, enum listing_kind kind, const char *id)
+/* One step of FNV-1a (64 bit). */
+static uint64_t hash_byte(uint64_t hash, unsigned char byte)
 {
-	const uint64_t prime = 0x100000001b3ULL;
-	uint64_t hash = 0xcbf29ce484222325ULL;
-	const char *byte;
+	return (hash ^ byte) * 0x100000001b3ULL;
+}
 
-	for (byte = salt; *byte; byte++)
-		hash = (hash ^ (unsigned char)*byte) * prime;
-	hash = (hash ^ 0xff) * prime; /* no byte of UTF-8: ends the salt */
-	hash = (hash ^ (unsigned char)kind) * prime;
-	for (byte = id; *byte; byte++)
-		hash = (hash ^ (unsigned char)*byte) * prime;
+static uint64_t hash_string(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = hash_byte(hash, (unsigned char)*text);
+	return hash;
+}
+
+/* FNV-1a of all that identifies an object, mixed by MurmurHash3's finaliser since FNV's
+ * high bits are weak. Must never change: inode numbers are the same after a remount. */
+static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind kind,
+		       const char *id)
+{
+	uint64_t hash = hash_string(0xcbf29ce484222325ULL, builder->salt);
+
+	/* 0xff is no byte of UTF-8: it ends a text. */
+	hash = hash_byte(hash_byte(hash, 0xff), (unsigned char)kind);
+	if (kind == LISTING_KIND_FOLDER || kind == LISTING_KIND_FOLDER_JSON)
+		hash = hash_byte(hash_string(hash, builder->scope), 0xff);
+	hash = hash_string(hash, id);
 	hash ^= hash >> 33;
 	hash *= 0xff51afd7ed558ccdULL;
 	hash ^= hash >> 33;
@@ -74,17 +88,32 @@ static uint64_t ino_of(const char *salt, enum listing_kind kind, const char *id)
 	return hash < LISTING_INO_MIN ? hash + LISTING_INO_MIN : hash;
 }
 
-int listing_builder_new(const char *salt, size_t max_bytes, struct listing_builder **ret_builder)
+/* Counts what is held now among all that is, so that fetches under way are bounded together. */
+static int account(struct listing_builder *builder)
+{
+	size_t held = builder->strings.cap + builder->bodies.cap +
+		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
+
+	listing_account((ptrdiff_t)(held - builder->accounted));
+	builder->accounted = held;
+	return listing_bytes_alive() / 2 > builder->max_bytes ? -EFBIG : 0;
+}
+
+int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
+			struct listing_builder **ret_builder)
 {
 	struct listing_builder *builder = calloc(1, sizeof(*builder));
 
 	if (!builder)
 		return -ENOMEM;
 	builder->salt = strdup(salt);
-	if (!builder->salt) {
-		free(builder);
+	builder->scope = strdup(scope);
+	if (!builder->salt || !builder->scope) {
+		listing_builder_free(builder);
 		return -ENOMEM;
 	}
+	arc4random_buf(&builder->factor, sizeof(builder->factor));
+	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
 	builder->strings = BUF_INIT(max_bytes);
 	builder->bodies = BUF_INIT(max_bytes);
@@ -101,6 +130,8 @@ void listing_builder_free(struct listing_builder *builder)
 	free(builder->items);
 	free(builder->table);
 	free(builder->salt);
+	free(builder->scope);
+	listing_account(-(ptrdiff_t)builder->accounted);
 	free(builder);
 }
 
@@ -108,18 +139,27 @@ void listing_builder_free(struct listing_builder *builder)
 static uint32_t *slot_of(const struct listing_builder *builder, uint64_t ino)
 {
 	uint32_t mask = builder->table_size - 1;
-	uint32_t at = (uint32_t)ino & mask;
+	uint32_t at = (uint32_t)(ino * builder->factor >> 32) & mask;
 
 	while (builder->table[at] != NO_ITEM && builder->items[builder->table[at]].ino != ino)
 		at = (at + 1) & mask;
 	return &builder->table[at];
 }
 
+static bool is_object(const struct listing_builder *builder, uint32_t item, enum listing_kind kind,
+		      const char *id)
+{
+	return builder->items[item].kind == kind &&
+	       strcmp(builder->strings.data + builder->items[item].id, id) == 0;
+}
+
 static uint32_t find(const struct listing_builder *builder, enum listing_kind kind, const char *id)
 {
-	if (!builder->table)
-		return NO_ITEM;
-	return *slot_of(builder, ino_of(builder->salt, kind, id));
+	uint32_t item = NO_ITEM;
+
+	if (builder->table)
+		item = *slot_of(builder, ino_of(builder, kind, id));
+	return item != NO_ITEM && is_object(builder, item, kind, id) ? item : NO_ITEM;
 }
 
 bool listing_builder_has(const struct listing_builder *builder, enum listing_kind kind,
@@ -169,7 +209,7 @@ static size_t keep(struct listing_builder *builder, const char *bytes, size_t le
 static int add(struct listing_builder *builder, const struct listing_object *object,
 	       enum listing_type type, uint32_t *ret_item)
 {
-	uint64_t ino = ino_of(builder->salt, object->kind, object->id);
+	uint64_t ino = ino_of(builder, object->kind, object->id);
 	struct item *item;
 	int error;
 
@@ -180,7 +220,7 @@ static int add(struct listing_builder *builder, const struct listing_object *obj
 	}
 	if (*slot_of(builder, ino) != NO_ITEM) {
 		*ret_item = *slot_of(builder, ino);
-		return -EEXIST;
+		return is_object(builder, *ret_item, object->kind, object->id) ? -EEXIST : -EBADMSG;
 	}
 	item = &builder->items[builder->count];
 	*item = (struct item){
@@ -212,7 +252,7 @@ static int add(struct listing_builder *builder, const struct listing_object *obj
 		return builder->strings.error;
 	*slot_of(builder, ino) = builder->count;
 	*ret_item = builder->count++;
-	return 0;
+	return account(builder);
 }
 
 int listing_builder_add_file(struct listing_builder *builder, const struct listing_object *object)
@@ -558,14 +598,11 @@ static void date_entry(const struct listing *listing, struct listing_entry *entr
 	if (before && same_body(previous, before, listing, entry)) {
 		entry->mtime_ns = before->mtime_ns;
 		entry->version = before->version;
-		entry->observed = before->observed;
 	} else if (seen && seen->fingerprint == listing_fingerprint(listing_body(listing, entry),
 								    entry->body_len)) {
 		entry->mtime_ns = seen->mtime_ns;
-		entry->observed = true;
 	} else if (before || seen || entry->mtime_ns == LISTING_NO_TIME) {
 		entry->mtime_ns = now_ns;
-		entry->observed = true;
 	}
 }
 
@@ -636,7 +673,8 @@ int listing_builder_finish(struct listing_builder *builder, const struct listing
 	date_entries(listing, previous, now_ns);
 out:
 	buf_reset(&names);
-	listing_account(listing);
+	listing_account((ptrdiff_t)listing->bytes);
+	account(builder);
 	if (error)
 		listing_unref(listing);
 	else

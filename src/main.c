@@ -32,9 +32,10 @@
 
 #define EXIT_FAILED 1
 /* A mount that is not up by then is given up: nothing in start-up needs the network. */
-#define UP_WITHIN_MS 30000
-#define MESSAGE_MAX  4096
-#define SIGNAL_COUNT 4
+#define UP_WITHIN_MS   30000
+#define DOWN_WITHIN_MS 5000
+#define MESSAGE_MAX    4096
+#define SIGNAL_COUNT   4
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IBINDERFS_SANITIZED 1
@@ -69,7 +70,7 @@ struct daemon {
 	struct reread reread;
 	bool rereading;
 	int up_fd; /* tells the parent; -1 in the foreground */
-	int exit_code;
+	int error; /* what ended the session, if not an unmount */
 };
 
 /* --- Events --- */
@@ -85,7 +86,8 @@ static void on_up(void *data)
 		if (null >= 0) {
 			dup2(null, STDIN_FILENO);
 			dup2(null, STDOUT_FILENO);
-			dup2(null, STDERR_FILENO);
+			if (config->log_target != LOG_TARGET_STDERR)
+				dup2(null, STDERR_FILENO);
 			close(null);
 		}
 	}
@@ -99,9 +101,14 @@ static void on_up(void *data)
 	}
 }
 
-static void on_unmounted(void *data)
+static void on_unmounted(void *data, int error)
 {
 	struct daemon *daemon = data;
+
+	daemon->error = error;
+	if (error)
+		log_error("%s: the kernel's requests cannot be read: %s",
+			  daemon->config->mountpoint, strerror(-error));
 
 	log_info("%s is unmounted", daemon->config->mountpoint);
 	uv_stop(&daemon->loop);
@@ -151,6 +158,7 @@ static void on_hangup(struct daemon *daemon)
 {
 	log_info("forgetting every listing and reading the secret again");
 	tree_expire_all(daemon->tree);
+	fetcher_forget(daemon->fetcher);
 	if (daemon->rereading)
 		daemon->reread.again = true;
 	else
@@ -278,6 +286,8 @@ static int run(struct config *config, struct secret *secret, int up_fd)
 		log_error("%s: cannot mount: %s", config->mountpoint, strerror(-error));
 	else
 		uv_run(&daemon.loop, UV_RUN_DEFAULT);
+	if (!error)
+		error = daemon.error;
 	end(&daemon);
 	return error ? EXIT_FAILED : EXIT_SUCCESS;
 }
@@ -308,7 +318,9 @@ static int wait_for_up(pid_t child, int fd)
 		return EXIT_SUCCESS;
 	if (ready == 0) {
 		log_error("the mount is not up after %d s: giving up", UP_WITHIN_MS / 1000);
-		kill(child, SIGKILL);
+		kill(child, SIGTERM); /* lets it unmount; the pipe closes when it has ended */
+		if (poll(&wait, 1, DOWN_WITHIN_MS) == 0)
+			kill(child, SIGKILL);
 	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;

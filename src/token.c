@@ -87,7 +87,8 @@ static void granted(struct token *token, struct provider_grant *grant)
 static void failed(struct token *token, int error, const struct http_response *response)
 {
 	struct failure failure = {.error = error, .path = "token"};
-	int64_t wait_ms = response && response->retry_after_ms > 0 ? response->retry_after_ms : 0;
+	int64_t asked_ms = response && response->retry_after_ms > 0 ? response->retry_after_ms : 0;
+	int64_t wait_ms;
 
 	failure.status = response ? response->status : 0;
 	if (response && !response->error) {
@@ -103,7 +104,7 @@ static void failed(struct token *token, int error, const struct http_response *r
 					     : "the answer to the token request is of no use");
 	failures_note(token->failures, &failure);
 	token->error = error;
-	token->allowed_ms = loop_now_ms() + wait_ms;
+	token->allowed_ms = loop_now_ms() + asked_ms;
 	if (error == -EACCES) {
 		enter(token, TOKEN_REFUSED, TOKEN_REFUSED_MS);
 		return;
@@ -111,9 +112,8 @@ static void failed(struct token *token, int error, const struct http_response *r
 	token->backoff_ms = token->backoff_ms ? token->backoff_ms * 2 : BACKOFF_MIN_MS;
 	if (token->backoff_ms > BACKOFF_MAX_MS)
 		token->backoff_ms = BACKOFF_MAX_MS;
-	if (wait_ms < token->backoff_ms)
-		wait_ms = loop_jitter_ms(token->backoff_ms);
-	enter(token, TOKEN_BACKING_OFF, wait_ms);
+	wait_ms = loop_jitter_ms(token->backoff_ms);
+	enter(token, TOKEN_BACKING_OFF, wait_ms > asked_ms ? wait_ms : asked_ms);
 }
 
 static void on_answer(void *data, struct http_response *response)
@@ -232,6 +232,8 @@ bool token_reject(struct token *token, uint64_t serial)
 	secret_fini(&token->bearer);
 	if (token->state == TOKEN_HELD)
 		ask(token);
+	else
+		token_retry(token); /* the network is back, or there would be no 401 */
 	return true;
 }
 

@@ -26,9 +26,10 @@ struct resource {
 	char *object; /* the API's object for it, for the fetch; NULL: the top */
 	size_t object_len;
 	struct listing *listing; /* NULL: never fetched, or evicted */
+	uint64_t publication;	 /* of `listing`; see tree_publication */
 	struct listing *husk;	 /* what an evicted listing left; see listing_husk */
-	int64_t fetched_ms;	 /* when the fetch of `listing` began; INT64_MIN: expired */
-	int64_t started_ms;	 /* when the fetch under way began */
+	int64_t fetched_ms;	 /* when `listing` came; INT64_MIN: forgotten */
+	bool forget;		 /* what the fetch under way brings is old already */
 	int64_t failed_ms;	 /* when the last fetch failed, while error is set */
 	int error;		 /* of the last fetch */
 	int64_t missed_ms;   /* when it was last waited for in vain, while missed_error is set */
@@ -193,9 +194,8 @@ static void evict(struct tree *tree, const struct resource *keep)
 static void expire(struct resource *resource)
 {
 	resource->fetched_ms = INT64_MIN;
-	resource->started_ms = INT64_MIN;
+	resource->forget = resource->fetch != NULL;
 	resource->error = 0;
-	resource->missed_error = 0;
 }
 
 /* A part whose object changed or went must be asked anew: its own file shows that object. */
@@ -227,15 +227,24 @@ static void top_changed(struct tree *tree, const struct listing *listing)
 
 static void publish(struct resource *resource, struct listing *listing)
 {
+	static uint64_t publications;
 	struct tree *tree = resource->tree;
 
 	if (resource == &tree->top && resource->listing &&
 	    resource->listing->dirs[0].mtime_ns != listing->dirs[0].mtime_ns)
 		tree->top_mtime_ns = listing->dirs[0].mtime_ns;
+	/* Open handles keep the listing they began with: a copy with each refresh would add up. */
+	if (resource->listing && listing_equals(listing, resource->listing)) {
+		listing_unref(listing);
+		listing = listing_ref(resource->listing);
+	}
 	drop_listing(resource);
 	drop_husk(resource);
 	resource->listing = listing;
-	resource->fetched_ms = resource->started_ms;
+	resource->publication = ++publications;
+	/* Age counts from the arrival: a fetch may take longer than ttl. */
+	if (!resource->forget)
+		resource->fetched_ms = loop_now_ms();
 	TAILQ_INSERT_TAIL(&tree->lru, resource, lru);
 	tree->counters.listings++;
 	if (resource == &tree->top)
@@ -293,13 +302,16 @@ static int start(struct resource *resource, bool foreground)
 			    resource->listing ? resource->listing : resource->husk, foreground,
 			    on_fetched, resource, &resource->fetch);
 	if (!error)
-		resource->started_ms = loop_now_ms();
+		resource->forget = false;
 	return error;
 }
 
+/* INT64_MAX: there is none, or it was forgotten. */
 static int64_t age_ms(const struct resource *resource)
 {
-	return resource->fetched_ms == INT64_MIN ? INT64_MAX : loop_now_ms() - resource->fetched_ms;
+	if (!resource->listing || resource->fetched_ms == INT64_MIN)
+		return INT64_MAX;
+	return loop_now_ms() - resource->fetched_ms;
 }
 
 /* Why a fetch should not be waited for now: it just failed, is bound to, or was just waited for in
@@ -331,7 +343,7 @@ static int serve(struct resource *resource, bool fresh, const struct listing **r
 int tree_access(struct tree *tree, struct resource *resource, bool waited,
 		const struct listing **ret_listing)
 {
-	int64_t age = resource->listing ? age_ms(resource) : INT64_MAX;
+	int64_t age = age_ms(resource);
 	int error;
 
 	/* What was waited for is served even if ttl is shorter than the fetch took. */
@@ -358,9 +370,14 @@ const struct listing *tree_peek(const struct resource *resource)
 
 double tree_timeout_s(const struct tree *tree, const struct resource *resource)
 {
-	int64_t age = resource->listing ? age_ms(resource) : INT64_MAX;
+	int64_t age = age_ms(resource);
 
 	return age < tree->ttl_ms ? (double)(tree->ttl_ms - age) / 1000 : 0;
+}
+
+uint64_t tree_publication(const struct resource *resource)
+{
+	return resource->publication;
 }
 
 struct resource *tree_top(struct tree *tree)
@@ -475,18 +492,25 @@ struct node *tree_node(struct tree *tree, uint64_t ino)
 	return *node_slot(tree, ino);
 }
 
+/* Whose listing has the children of an entry. */
+static int resource_inside(struct tree *tree, struct resource *home, const struct listing *listing,
+			   const struct listing_entry *entry, struct resource **ret_inside)
+{
+	if (entry->type == LISTING_DIR && entry->dir == LISTING_ELSEWHERE)
+		return part_get(tree, listing, entry, ret_inside);
+	*ret_inside = home;
+	return 0;
+}
+
 static int node_new(struct tree *tree, struct resource *home, const struct listing *listing,
 		    const struct listing_entry *entry, struct node **ret_node)
 {
-	struct resource *inside = home;
+	struct resource *inside;
 	struct node *node;
-	int error;
+	int error = resource_inside(tree, home, listing, entry, &inside);
 
-	if (entry->type == LISTING_DIR && entry->dir == LISTING_ELSEWHERE) {
-		error = part_get(tree, listing, entry, &inside);
-		if (error)
-			return error;
-	}
+	if (error)
+		return error;
 	node = calloc(1, sizeof(*node));
 	if (!node) {
 		resource_maybe_free(inside);
@@ -508,22 +532,42 @@ static int node_new(struct tree *tree, struct resource *home, const struct listi
 	return 0;
 }
 
+/* The object has moved, for instance to another binder. */
+static int node_move(struct tree *tree, struct node *node, struct resource *home,
+		     const struct listing *listing, const struct listing_entry *entry)
+{
+	struct resource *inside;
+	int error;
+
+	if (node->type == LISTING_DIR) {
+		error = resource_inside(tree, home, listing, entry, &inside);
+		if (error)
+			return error;
+		inside->references++;
+		resource_unref(node->dir.inside);
+		node->dir.inside = inside;
+		node->dir.seen_publication = 0;
+	}
+	home->references++;
+	resource_unref(node->home);
+	node->home = home;
+	return 0;
+}
+
 int tree_lookup(struct tree *tree, struct resource *home, const struct listing *listing,
 		const struct listing_entry *entry, struct node **ret_node)
 {
 	struct node *node = tree_node(tree, entry->ino);
-	int error;
+	int error = 0;
 
-	if (!node) {
+	if (!node)
 		error = node_new(tree, home, listing, entry, &node);
-		if (error)
-			return error;
-	} else if (node->home != home) {
-		/* A document moved to another binder. */
-		home->references++;
-		resource_unref(node->home);
-		node->home = home;
-	}
+	else if (node->type != entry->type)
+		error = -EBADMSG; /* inode numbers are hashes: ids can be made to collide */
+	else if (node->home != home)
+		error = node_move(tree, node, home, listing, entry);
+	if (error)
+		return error;
 	node->lookups++;
 	*ret_node = node;
 	return 0;
@@ -647,8 +691,8 @@ void tree_each_resource(const struct tree *tree,
 		int64_t age = age_ms(resource);
 
 		if (resource->listing || resource->error)
-			each(data, resource->path, age, age > tree->ttl_ms, resource->error,
-			     resource->listing);
+			each(data, resource->path, age == INT64_MAX ? -1 : age, age > tree->ttl_ms,
+			     resource->error, resource->listing);
 		resource = resource->next;
 		while (!resource && bucket < BUCKETS_PARTS)
 			resource = tree->parts[bucket++];

@@ -24,9 +24,8 @@ struct node {
 	struct resource *home; /* whose listing has the entry; counted */
 	union {
 		struct {
-			struct resource *inside;  /* whose listing has the children; counted */
-			uint64_t seen_generation; /* of the listing the kernel's cached readdir is
-						     of */
+			struct resource *inside;   /* whose listing has the children; counted */
+			uint64_t seen_publication; /* that the kernel's cached readdir is of */
 		} dir;
 		struct {
 			uint64_t told_version;	/* whose size the kernel was told last */
@@ -86,12 +85,15 @@ void tree_wait(struct tree *tree, struct resource *resource, struct tree_waiter 
 void tree_unwait(struct tree *tree, struct tree_waiter *waiter);
 /* The listing there is, however old, or NULL. Never starts anything. */
 const struct listing *tree_peek(const struct resource *resource);
+/* Names the latest fetch that brought the listing: two with equal content differ in it. */
+uint64_t tree_publication(const struct resource *resource);
 /* Seconds for which the kernel may keep what it is told from the resource now. */
 double tree_timeout_s(const struct tree *tree, const struct resource *resource);
 
 /* The node of that inode number, or NULL if the kernel should not know it. */
 struct node *tree_node(struct tree *tree, uint64_t ino);
-/* Adds one to the lookup count of the entry's node, making it if need be. -ENOMEM. */
+/* Adds one to the lookup count of the entry's node, making it if need be. -ENOMEM, or -EBADMSG when
+ * the inode number is another object's already. */
 int tree_lookup(struct tree *tree, struct resource *home, const struct listing *listing,
 		const struct listing_entry *entry, struct node **ret_node);
 void tree_forget(struct tree *tree, uint64_t ino, uint64_t lookups);
@@ -100,8 +102,8 @@ void tree_forget(struct tree *tree, uint64_t ino, uint64_t lookups);
 void tree_expire_all(struct tree *tree);
 
 const struct tree_counters *tree_counters(const struct tree *tree);
-/* Calls `each` for every resource that has a listing or failed: path, age in ms (-1: no listing),
- * whether past ttl, -errno of the last fetch. */
+/* Calls `each` for every resource that has a listing or failed: path, age in ms (-1: no listing,
+ * or forgotten), whether past ttl, -errno of the last fetch. */
 void tree_each_resource(const struct tree *tree,
 			void (*each)(void *data, const char *path, int64_t age_ms, bool old,
 				     int error, const struct listing *listing),

@@ -194,11 +194,28 @@ def test_an_unknown_name_is_asked_for_once_within_ttl(mount):
     assert made == {"lookup": 3}
 
 
+LARGE = ("--binders=1", "--folders=1", "--documents=800")  # a folder that is too large for one reply
+
+
+def only_folder(mount):
+    (folder,) = [path for path in (mount / "binders").glob("*/*") if path.is_dir()]
+    return folder
+
+
+def test_a_walk_that_wants_names_alone_brings_the_attributes_all_the_same():
+    with simulated(*LARGE) as sim, mounted(sim, "ttl=600") as mount:
+        folder = only_folder(mount)
+        names = os.listdir(folder)
+        with upcalls_during(mount) as made:
+            assert all((folder / name).stat().st_size for name in names)
+        assert made == {}
+
+
 def test_a_directory_being_read_does_not_change_under_its_reader():
-    """It is too large for one reply, and everything in it is renamed meanwhile."""
-    with simulated("--binders=1", "--folders=1", "--documents=1200") as sim, mounted(sim, *WATCHFUL) as mount:
+    """Everything in it is renamed between two replies."""
+    with simulated(*LARGE) as sim, mounted(sim, *WATCHFUL) as mount:
         (binder,) = sim.truth()
-        (folder,) = [path for path in (mount / "binders").glob("*/*") if path.is_dir()]
+        folder = only_folder(mount)
         before = sorted(os.listdir(folder))
         let_ttl_pass()
         with os.scandir(folder) as entries:
@@ -210,6 +227,8 @@ def test_a_directory_being_read_does_not_change_under_its_reader():
             names += [entry.name for entry in entries]
         assert sorted(names) == before
         assert after == sorted([document["id"] + ".new.json" for document in binder["documents"]] + ["folder.json"])
+        # Nor do the old names that were read last enter the caches.
+        assert [name for name in names if (folder / name).exists()] == ["folder.json"]
 
 
 def test_what_is_gone_is_forgotten(sim, watchful):
@@ -283,7 +302,9 @@ def test_a_change_is_seen_after_sighup_though_the_kernel_believes_in_the_old_one
 
 
 @pytest.mark.parametrize("already_read", [0, 50])
-@pytest.mark.parametrize("value", ["", "s", "longer " * 100, None], ids=["same length", "shorter", "longer", "deleted"])
+@pytest.mark.parametrize(
+    "value", ["", "s", "longer " * 100, None], ids=["same length", "shorter", "longer", "deleted"]
+)
 def test_an_open_file_keeps_its_version_while_others_see_the_new_one(sim, watchful, document, value, already_read):
     with held_open(document.path, already_read) as finish:
         if value is None:

@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from background import Background, background, mounts_at
+from background import Background, background, mounts_at, unescaped
 from mounting import BUILD, SECRET, clean_environment, environment_for, need, run
 from sim_client import TENANT
 
@@ -76,7 +76,7 @@ def test_mount_and_umount(installed, place):
         assert len(os.listdir(daemon / "binders")) == 3
         options, kind, source, _ = the_mount(daemon)
         assert {"ro", "nosuid", "nodev", "noexec"} <= options
-        assert (kind, source) == ("fuse.ibinderfs", "ibinderfs#acme")
+        assert (kind, unescaped(source)) == ("fuse.ibinderfs", "ibinderfs#acme")
         assert "ttl = 5\n" in daemon.control("config")
         done = daemon.inside("umount", place / "m")
         assert done.returncode == 0, done.stderr

@@ -417,6 +417,7 @@ def test_a_daemon_that_was_stopped_for_long_goes_on():
         with waiting(mount, [first]) as processes:
             mount.signal(signal.SIGSTOP)
             time.sleep(2)
+            sim.control("POST", "/settings", token_life=3600)
             mount.signal(signal.SIGCONT)
             assert end_of(processes[0], 5)[0] != 0
         sim.clear()

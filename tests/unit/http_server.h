@@ -8,6 +8,7 @@
 #include "loop.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -327,6 +328,7 @@ server_start(struct server *server, uv_loop_t *loop,
 	struct sockaddr_in address;
 	int len = sizeof(address);
 
+	signal(SIGPIPE, SIG_IGN); /* clients that are gone are part of the tests */
 	memset(server, 0, sizeof(*server));
 	server->loop = loop;
 	server->handle = handle;

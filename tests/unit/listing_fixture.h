@@ -88,7 +88,7 @@ static inline struct listing_builder *builder_with(const struct object *objects,
 {
 	struct listing_builder *builder;
 
-	assert_int_equal(listing_builder_new("salt", LISTING_MAX, &builder), 0);
+	assert_int_equal(listing_builder_new("salt", "", LISTING_MAX, &builder), 0);
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(add(builder, &objects[i]), 0);
 	return builder;

@@ -218,8 +218,8 @@ static void test_inode_numbers_never_change(void **state)
 		{organisation, LISTING_KIND_BINDER_JSON, "MNWI5YR89", UINT64_C(0x451c615f13241a17)},
 		{organisation, LISTING_KIND_METADATA_JSON, "MNWI5YR89",
 		 UINT64_C(0x9706441b36c91723)},
-		{organisation, LISTING_KIND_FOLDER, guid, UINT64_C(0x2e6ee9e601c3d8d8)},
-		{organisation, LISTING_KIND_FOLDER_JSON, guid, UINT64_C(0x2132c86bc7cd5650)},
+		{organisation, LISTING_KIND_FOLDER, guid, UINT64_C(0x802c9787983356ab)},
+		{organisation, LISTING_KIND_FOLDER_JSON, guid, UINT64_C(0x5a630bc19243fc9a)},
 		{organisation, LISTING_KIND_DOCUMENT, guid, UINT64_C(0xaf536fc1a67d4e86)},
 		{"", LISTING_KIND_DOCUMENT, "å", UINT64_C(0xcf345c2c33594244)},
 		{"ab", LISTING_KIND_DOCUMENT, "c", UINT64_C(0xf3fff83bdb377a86)},
@@ -233,7 +233,8 @@ static void test_inode_numbers_never_change(void **state)
 		struct listing_builder *builder;
 		struct listing *listing;
 
-		assert_int_equal(listing_builder_new(table[i].salt, LISTING_MAX, &builder), 0);
+		assert_int_equal(
+			listing_builder_new(table[i].salt, "MNWI5YR89", LISTING_MAX, &builder), 0);
 		assert_int_equal(add(builder, &object), 0);
 		assert_int_equal(listing_builder_finish(builder, NULL, 0, NOW, &listing), 0);
 		assert_true(listing->entries[0].ino == table[i].ino);
@@ -383,7 +384,7 @@ static void test_bounded_by_max_bytes(void **state)
 		name[table[i].name_len] = '\0';
 		memset(json, '7', table[i].json_len);
 		json[table[i].json_len] = '\0';
-		assert_int_equal(listing_builder_new("", 100000, &builder), 0);
+		assert_int_equal(listing_builder_new("", "", 100000, &builder), 0);
 		for (; !error; count++) {
 			char id[16];
 

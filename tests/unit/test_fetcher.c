@@ -1,0 +1,504 @@
+/* test_fetcher.c: all fetches together, against a server in the same loop on a clock that the test
+ * turns: who goes first, the pause after a 429, the breaker and its probes, missed deadlines, and
+ * freeing it all in the middle. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fetch_fixture.h"
+
+static int set_up_single(void **state)
+{
+	config_connections = 1;
+	set_up_with_token(state);
+	config_connections = CONNECTIONS;
+	return 0;
+}
+
+/* ---- Who goes first. ---- */
+
+/* The order in which the server saw the binders' first requests, such as "CAB". */
+static const char *order_seen(void)
+{
+	static char order[SERVER_SEEN_MAX];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < server.seen_count; i++) {
+		if (strncmp(server.seen[i].target, "/api/documents/drives/binders/", 30) == 0)
+			order[len++] = server.seen[i].target[30];
+	}
+	order[len] = '\0';
+	return order;
+}
+
+static void test_who_is_waited_for_goes_first(void **state)
+{
+	(void)state;
+	start(0, "A", false);
+	start(1, "B", false);
+	start(2, "C", true);
+	start(3, "D", true);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(await(i), 0);
+	assert_string_equal(order_seen(), "CDAB");
+}
+
+/* Not only at the start: nothing of a background fetch goes out before a foreground one has all
+ * that it can ask for. */
+static void test_the_background_waits_in_the_middle(void **state)
+{
+	(void)state;
+	start(0, "A", false);
+	RUN_UNTIL(&loop, requests() == 1);
+	start(1, "B", true);
+	assert_int_equal(await(1), 0);
+	assert_int_equal(outcomes[0].calls, 0);
+	assert_int_equal(server_count(&server, SCHEMA_URL "A/"), 0);
+	assert_int_equal(await(0), 0);
+}
+
+static void test_who_is_waited_for_now_moves_up(void **state)
+{
+	(void)state;
+	start(0, "A", false);
+	start(1, "B", false);
+	start(2, "C", false);
+	fetch_promote(outcomes[2].fetch);
+	fetch_promote(outcomes[2].fetch);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(await(i), 0);
+	assert_string_equal(order_seen(), "CAB");
+}
+
+static void test_equals_take_turns(void **state)
+{
+	char turns[5] = "";
+
+	(void)state;
+	start(0, "A", true);
+	start(1, "B", true);
+	assert_int_equal(await(0), 0);
+	assert_int_equal(await(1), 0);
+	assert_int_equal(server.seen_count, 7); /* with the token's */
+	for (unsigned i = 0; i < 4; i++)
+		turns[i] = strstr(server.seen[1 + i].target, "/A") ? 'A' : 'B';
+	assert_string_equal(turns, "ABAB");
+}
+
+static void test_the_budget_is_for_all_together(void **state)
+{
+	(void)state;
+	documents = 5 * PAGE_SIZE;
+	for (size_t i = 0; i < FETCHES_MAX; i++)
+		start(i, "A", i % 2);
+	for (size_t i = 0; i < FETCHES_MAX; i++)
+		assert_int_equal(await(i), 0);
+	assert_int_equal(fetcher_counters(fetcher)->in_flight_max, CONNECTIONS);
+	assert_int_equal(requests(), FETCHES_MAX * 7);
+	assert_true(server.open_max <= CONNECTIONS + 2);
+}
+
+/* ---- Pauses. ---- */
+
+static void test_a_429_pauses_everything(void **state)
+{
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 2\r\n");
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	assert_in_range(fetcher_pause_ms(fetcher), 1500, 2000);
+	/* Short enough to try. */
+	assert_int_equal(fetcher_refusal(fetcher), 0);
+	start(1, "A", true);
+	run_for(&loop, 50);
+	assert_int_equal(requests(), 1);
+	assert_in_range(skip_until_request(20), 1500, 2100);
+	assert_int_equal(await(0), 0);
+	assert_int_equal(await(1), 0);
+	assert_int_equal(fetcher_pause_ms(fetcher), 0);
+	assert_int_equal(failures.total, 0);
+	/* The server is there, after all. */
+	assert_int_equal(fetcher_failing_since(fetcher), 0);
+}
+
+static void test_a_429_that_names_no_time(void **state)
+{
+	(void)state;
+	REFUSES(TOP_URL, 2, 429);
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	assert_in_range(skip_until_request(20), 700, 1300);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 2);
+	assert_in_range(skip_until_request(20), 1400, 2600);
+	assert_int_equal(await(0), 0);
+}
+
+static void test_429_without_end(void **state)
+{
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = FOREVER, .status = 429, .headers = "Retry-After: 0\r\n",
+	     .body = "{\"title\":\"Slow down\"}");
+	assert_int_equal(fetch(NULL), -EBUSY);
+	assert_in_range(requests(), 2, 10);
+	assert_int_equal(latest_failure()->status, 429);
+	assert_string_equal(latest_failure()->title, "Slow down");
+}
+
+static void test_a_pause_that_nobody_can_wait_out(void **state)
+{
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
+	start(0, NULL, false);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	assert_int_equal(fetcher_refusal(fetcher), -EBUSY);
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, loop_now_ms() - 100), -EBUSY);
+	/* The background waits; longer than five minutes it is not. */
+	assert_in_range(skip_until_request(1000), 290000, 301000);
+	assert_int_equal(await(0), 0);
+	assert_false(fetcher_breaker_open(fetcher));
+}
+
+static void test_a_reload_ends_a_pause(void **state)
+{
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	renew();
+	assert_int_equal(fetcher_pause_ms(fetcher), 0);
+	assert_int_equal(fetcher_refusal(fetcher), 0);
+}
+
+/* ---- Breaker. ---- */
+
+/* All API requests fail until the breaker opens. */
+static void open_breaker(void)
+{
+	RESETS("GET /api", FOREVER);
+	RESETS("POST /api", FOREVER);
+	assert_int_equal(fetch(NULL), -EHOSTUNREACH);
+	assert_false(fetcher_breaker_open(fetcher));
+	assert_int_equal(fetcher_refusal(fetcher), 0);
+	assert_true(fetcher_failing_since(fetcher) > 0);
+	clock_skip(&loop, TIMEOUT_MS);
+	assert_int_equal(fetch(NULL), -EHOSTUNREACH);
+	assert_true(fetcher_breaker_open(fetcher));
+}
+
+static void test_the_breaker_opens_and_refuses(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	open_breaker();
+	before = requests();
+	assert_int_equal(fetcher_refusal(fetcher), -EHOSTUNREACH);
+	/* Also what is started nevertheless ends at once, without a request. */
+	start(0, NULL, true);
+	start(1, "A", false);
+	assert_int_equal(await(0), -EHOSTUNREACH);
+	assert_int_equal(await(1), -EHOSTUNREACH);
+	assert_int_equal(requests(), before);
+}
+
+static void test_the_breaker_takes_all_fetches_with_it(void **state)
+{
+	(void)state;
+	HOLDS(DRIVE_URL, 1);
+	start(1, "A", false);
+	RUN_UNTIL(&loop, server_count(&server, PAGE_URL) == 1);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->in_flight == 1);
+	open_breaker();
+	assert_int_equal(await(1), -EHOSTUNREACH);
+	assert_int_equal(fetcher_counters(fetcher)->in_flight, 0);
+	RUN_UNTIL(&loop, server_waiting(&server) == 0);
+}
+
+static void test_probes_close_it(void **state)
+{
+	int64_t expected_ms = BREAKER_PROBE_MIN_MS;
+
+	(void)state;
+	open_breaker();
+	for (int i = 0; i < 4; i++) {
+		uint64_t errors = requests();
+
+		assert_in_range(skip_until_request(20), expected_ms * 3 / 4 - 100,
+				expected_ms * 5 / 4 + 100);
+		assert_int_equal(requests(), errors + 1);
+		run_for(&loop, 100); /* it fails as well */
+		assert_true(fetcher_breaker_open(fetcher));
+		assert_int_equal(requests(), errors + 1);
+		expected_ms *= 2;
+	}
+	rules_clear();
+	skip_until_request(100);
+	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
+	assert_int_equal(fetcher_refusal(fetcher), 0);
+	assert_int_equal(fetcher_failing_since(fetcher), 0);
+	assert_int_equal(fetch(NULL), 0);
+	/* No more probes. */
+	expected_ms = (int64_t)requests();
+	clock_skip(&loop, 10 * BREAKER_PROBE_MAX_MS);
+	run_for(&loop, 20);
+	assert_int_equal(requests(), expected_ms);
+}
+
+/* Whatever it says, a server that answers is there; but not one that says 5xx. */
+static void test_what_closes_it(void **state)
+{
+	static const struct {
+		int status;
+		bool closes;
+	} table[] = {{500, false}, {503, false}, {401, true},
+		     {404, true},  {429, true},	 {200, true}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		rules_clear();
+		if (!fetcher_breaker_open(fetcher))
+			open_breaker();
+		rules_clear();
+		REFUSES(TOP_URL, 1, table[i].status);
+		skip_until_request(100);
+		if (table[i].closes)
+			RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
+		run_for(&loop, 50);
+		assert_int_equal(fetcher_breaker_open(fetcher), !table[i].closes);
+	}
+}
+
+/* A probe that nobody needs any more is not left behind to be forgotten. */
+static void test_a_probe_ends_with_the_breaker(void **state)
+{
+	(void)state;
+	open_breaker();
+	rules_clear();
+	HOLDS(TOP_URL, 1);
+	skip_until_request(100);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	renew(); /* a token granted closes the breaker as well */
+	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
+	RUN_UNTIL(&loop, server_waiting(&server) == 0);
+	assert_int_equal(fetch(NULL), 0);
+}
+
+static void test_a_server_that_answers_5xx_only(void **state)
+{
+	(void)state;
+	REFUSES("GET /api", FOREVER, 503);
+	assert_int_equal(fetch(NULL), -EIO);
+	clock_skip(&loop, TIMEOUT_MS);
+	assert_int_equal(fetch(NULL), -EIO);
+	assert_true(fetcher_breaker_open(fetcher));
+	assert_int_equal(fetcher_refusal(fetcher), -EIO);
+}
+
+/* Some fail, some are answered: the server is there. */
+static void test_one_broken_call_does_not_open_it(void **state)
+{
+	(void)state;
+	RESETS(PAGE_URL, FOREVER);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fetch("A"), -EHOSTUNREACH);
+		assert_false(fetcher_breaker_open(fetcher));
+		assert_int_equal(fetcher_refusal(fetcher), 0);
+		assert_int_equal(fetch(NULL), 0);
+		clock_skip(&loop, TIMEOUT_MS);
+	}
+}
+
+static void test_no_token_for_want_of_a_network(void **state)
+{
+	unsigned asked;
+
+	(void)state;
+	RESETS(TOKEN_URL, FOREVER);
+	renew();
+	start(0, NULL, true);
+	for (int i = 0; !fetcher_breaker_open(fetcher); i++) {
+		assert_true(i < 100);
+		clock_skip(&loop, TIMEOUT_MS / 4);
+		run_for(&loop, 20);
+	}
+	assert_int_equal(await(0), -EHOSTUNREACH);
+	assert_int_equal(fetcher_refusal(fetcher), -EHOSTUNREACH);
+	assert_int_equal(requests(), 0);
+	/* The probe asks for the token, which closes it. */
+	rules_clear();
+	asked = server_count(&server, TOKEN_URL);
+	clock_skip(&loop, BREAKER_PROBE_MIN_MS * 5 / 4);
+	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
+	assert_int_equal(server_count(&server, TOKEN_URL), asked + 1);
+	assert_int_equal(fetch(NULL), 0);
+}
+
+/* ---- Missed deadlines. ---- */
+
+static void test_a_missed_deadline_says_why(void **state)
+{
+	(void)state;
+	HOLDS(TOP_URL, 1);
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	/* The token came in that time: the server is only slow. */
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, 1), -ETIMEDOUT);
+	assert_int_equal(latest_failure()->error, -ETIMEDOUT);
+	assert_string_equal(latest_failure()->path, "binders");
+	assert_int_equal(fetcher_failing_since(fetcher), 0);
+	/* The fetch goes on. */
+	assert_int_equal(outcomes[0].calls, 0);
+	release();
+	assert_int_equal(await(0), 0);
+}
+
+static void test_missed_deadlines_open_the_breaker(void **state)
+{
+	int64_t since_ms;
+
+	(void)state;
+	HOLDS(TOP_URL, FOREVER);
+	clock_skip(&loop, 10);
+	since_ms = loop_now_ms();
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	clock_awake_ms += TIMEOUT_MS;
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, since_ms), -ETIMEDOUT);
+	assert_false(fetcher_breaker_open(fetcher));
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, since_ms), -ETIMEDOUT);
+	assert_true(fetcher_breaker_open(fetcher));
+	/* Not from inside, but then at once. */
+	assert_int_equal(outcomes[0].calls, 0);
+	assert_int_equal(await(0), -ETIMEDOUT);
+}
+
+static void test_a_missed_deadline_while_trying_again(void **state)
+{
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 503, .body = "{\"traceId\":\"t-7\"}");
+	HOLDS(TOP_URL, 1);
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, loop_now_ms() - 10), -EIO);
+	assert_int_equal(latest_failure()->status, 503);
+	assert_string_equal(latest_failure()->trace_id, "t-7");
+}
+
+/* What was overcome is not the reason any more. */
+static void test_a_missed_deadline_long_after_a_failure(void **state)
+{
+	(void)state;
+	REFUSES(DRIVE_URL, 1, 503);
+	HOLDS(PAGE_URL, 1);
+	start(0, "A", true);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_ok == 2); /* drive and schema */
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, 1), -ETIMEDOUT);
+}
+
+static void test_a_missed_deadline_without_a_token(void **state)
+{
+	(void)state;
+	RESETS(TOKEN_URL, FOREVER);
+	renew();
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, token_state(fetcher_token(fetcher)) == TOKEN_BACKING_OFF);
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, loop_now_ms() - 10),
+			 -EHOSTUNREACH);
+}
+
+/* A token that serves is no reason, even if its renewal is refused. */
+static void test_a_missed_deadline_with_an_old_token(void **state)
+{
+	(void)state;
+	REFUSES(TOKEN_URL, FOREVER, 400);
+	renew();
+	RUN_UNTIL(&loop, token_state(fetcher_token(fetcher)) == TOKEN_REFUSED);
+	HOLDS(TOP_URL, 1);
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	assert_int_equal(fetcher_refusal(fetcher), 0);
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, loop_now_ms() - 10), -ETIMEDOUT);
+}
+
+/* ---- Ends. ---- */
+
+/* The teardown frees it: with calls sent, held back, backing off and not sent yet, a renewal of the
+ * token, a pause. */
+static void test_freed_with_everything_under_way(void **state)
+{
+	(void)state;
+	documents = 20 * PAGE_SIZE;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 1\r\n");
+	HOLDS(DRIVE_URL, 2);
+	HOLDS(TOKEN_URL, 1);
+	REFUSES(SCHEMA_URL, 2, 503);
+	for (size_t i = 1; i < FETCHES_MAX; i++)
+		start(i, "A", i % 2);
+	RUN_UNTIL(&loop,
+		  fetcher_counters(fetcher)->answers_broken > 0 && server_waiting(&server) == 2);
+	renew();
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	assert_true(fetcher_pause_ms(fetcher) > 0);
+	fetcher_free(fetcher);
+	run_for(&loop, 50);
+	for (size_t i = 0; i < FETCHES_MAX; i++)
+		assert_int_equal(outcomes[i].calls, 0);
+	RUN_UNTIL(&loop, server_waiting(&server) == 0);
+	fetcher = NULL; /* NULL is legal */
+}
+
+static void test_freed_with_the_breaker_open_and_a_probe_under_way(void **state)
+{
+	(void)state;
+	open_breaker();
+	rules_clear();
+	HOLDS(TOP_URL, 1);
+	skip_until_request(100);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	start(0, "A", true);
+	fetcher_free(fetcher);
+	fetcher = NULL;
+	RUN_UNTIL(&loop, server_waiting(&server) == 0);
+	assert_int_equal(outcomes[0].calls, 0);
+}
+
+int main(void)
+{
+#define TEST(function)	      cmocka_unit_test_setup_teardown(function, set_up_with_token, tear_down)
+#define TEST_SINGLE(function) cmocka_unit_test_setup_teardown(function, set_up_single, tear_down)
+#define TEST_BARE(function)   cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST_SINGLE(test_who_is_waited_for_goes_first),
+		TEST_SINGLE(test_the_background_waits_in_the_middle),
+		TEST_SINGLE(test_who_is_waited_for_now_moves_up),
+		TEST_SINGLE(test_equals_take_turns),
+		TEST(test_the_budget_is_for_all_together),
+		TEST(test_a_429_pauses_everything),
+		TEST(test_a_429_that_names_no_time),
+		TEST(test_429_without_end),
+		TEST(test_a_pause_that_nobody_can_wait_out),
+		TEST(test_a_reload_ends_a_pause),
+		TEST(test_the_breaker_opens_and_refuses),
+		TEST(test_the_breaker_takes_all_fetches_with_it),
+		TEST(test_probes_close_it),
+		TEST(test_what_closes_it),
+		TEST(test_a_probe_ends_with_the_breaker),
+		TEST(test_a_server_that_answers_5xx_only),
+		TEST(test_one_broken_call_does_not_open_it),
+		TEST_BARE(test_no_token_for_want_of_a_network),
+		TEST(test_a_missed_deadline_says_why),
+		TEST(test_missed_deadlines_open_the_breaker),
+		TEST(test_a_missed_deadline_while_trying_again),
+		TEST(test_a_missed_deadline_long_after_a_failure),
+		TEST_BARE(test_a_missed_deadline_without_a_token),
+		TEST(test_a_missed_deadline_with_an_old_token),
+		TEST(test_freed_with_everything_under_way),
+		TEST(test_freed_with_the_breaker_open_and_a_probe_under_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
