@@ -275,6 +275,7 @@ void fetch_answered(void *data, struct http_response *response)
 		call_failed(call, -EIO, response);
 	} else {
 		fetcher_note_success(fetcher);
+		call->fetch->last = (struct failure){.error = 0};
 		if (response->status == 200) {
 			fetcher->counters.answers_ok++;
 			call_answered(call, response);

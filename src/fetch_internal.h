@@ -50,6 +50,7 @@ struct fetcher {
 	struct failures *failures;
 	struct token *token;
 	size_t connections;
+	size_t memory; /* bytes, as configured */
 	int64_t timeout_ms;
 	TAILQ_HEAD(fetch_list, fetch) foreground;
 	struct fetch_list background;

@@ -13,6 +13,8 @@
  * holds in memory what it received so far. */
 #define FOREGROUND_MAX 16
 #define BACKGROUND_MAX 4
+/* And once those hold this part of memory= no other is begun. */
+#define BUILDING_PART 4
 
 /* --- Breaker --- */
 
@@ -55,6 +57,9 @@ void fetcher_note_success(struct fetcher *fetcher)
 	if (!breaker_success(&fetcher->breaker, loop_now_ms()))
 		return;
 	uv_timer_stop(&fetcher->probe_timer);
+	if (fetcher->probe)
+		http_cancel(fetcher->probe);
+	fetcher->probe = NULL;
 	if (fetcher->probe) { /* something else was faster */
 		http_cancel(fetcher->probe);
 		fetcher->probe = NULL;
@@ -141,6 +146,14 @@ static int call_send(struct call *call, const struct secret *bearer, uint64_t se
 	return 0;
 }
 
+static bool may_start(const struct fetcher *fetcher, size_t started_max)
+{
+	if (fetcher->started == 0)
+		return true;
+	return fetcher->started < started_max &&
+	       listing_bytes_building() < fetcher->memory / BUILDING_PART;
+}
+
 /* Sends one request of the first fetch in the list that has one ready, and moves that fetch to the
  * end; a new one is begun only below `started_max`. Returns whether there was one. */
 static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, size_t started_max,
@@ -151,7 +164,7 @@ static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, size_t s
 	int error;
 
 	TAILQ_FOREACH (fetch, list, link) {
-		if (!fetch->started && fetcher->started >= started_max)
+		if (!fetch->started && !may_start(fetcher, started_max))
 			continue;
 		call = ready_call(fetch, now_ms);
 		if (call)
@@ -293,6 +306,7 @@ int fetcher_new(uv_loop_t *loop, struct http *http, const struct config *config,
 	fetcher->provider = provider;
 	fetcher->failures = failures;
 	fetcher->connections = config->connections;
+	fetcher->memory = config->memory;
 	fetcher->timeout_ms = config->timeout_ms;
 	fetcher->breaker.timeout_ms = config->timeout_ms;
 	fetcher->handles_open = 3;

@@ -13,16 +13,16 @@ struct listing *listing_ref(struct listing *listing)
 	return listing;
 }
 
-void listing_account(ptrdiff_t bytes)
+void listing_account(const struct listing *listing)
 {
-	bytes_alive += (size_t)bytes;
+	bytes_alive += listing->bytes;
 }
 
 void listing_unref(struct listing *listing)
 {
 	if (!listing || --listing->references > 0)
 		return;
-	listing_account(-(ptrdiff_t)listing->bytes);
+	bytes_alive -= listing->bytes;
 	free(listing->dirs);
 	free(listing->entries);
 	free(listing->by_ino);
@@ -138,7 +138,7 @@ struct listing *listing_husk(const struct listing *listing)
 		};
 	}
 	husk->bytes = sizeof(*husk) + (listing->entry_count + 1) * sizeof(*husk->seen);
-	listing_account((ptrdiff_t)husk->bytes);
+	listing_account(husk);
 	return husk;
 }
 

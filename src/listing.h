@@ -81,11 +81,12 @@ struct listing {
 struct listing *listing_ref(struct listing *listing);
 /* Frees it with the last reference. NULL is legal. */
 void listing_unref(struct listing *listing);
-/* For the builder alone: adds to, or takes from, what listing_bytes_alive tells. */
-void listing_account(ptrdiff_t bytes);
-/* Bytes held by builders and by all listings that are alive, also replaced ones that an open file
- * keeps. */
+/* For the builder alone: counts a new listing among those alive. */
+void listing_account(const struct listing *listing);
+/* Bytes held by all listings that are alive, also replaced ones that an open file keeps. */
 size_t listing_bytes_alive(void);
+/* Bytes held by builders. */
+size_t listing_bytes_building(void);
 
 /* Whether a listing shows just what the one before it did, on which it was built. */
 bool listing_equals(const struct listing *listing, const struct listing *previous);
@@ -140,9 +141,12 @@ struct listing_object {
 
 struct listing_builder;
 
+/* All builders together may hold this many times what one may. */
+#define LISTING_BUILDING_TIMES 4
+
 /* `salt` (provider and tenant) makes inode numbers differ between organisations, `scope` (the
  * binder) those of folders: servers may use one folder id in several. `max_bytes` bounds what is
- * collected; all builders and listings together may hold twice as much. Returns 0 or -ENOMEM. */
+ * collected. Returns 0 or -ENOMEM. */
 int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 			struct listing_builder **ret_builder);
 void listing_builder_free(struct listing_builder *builder);

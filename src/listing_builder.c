@@ -49,11 +49,18 @@ struct listing_builder {
 	struct item *items;
 	uint32_t count;
 	uint32_t capacity;
-	size_t accounted;    /* bytes, see listing_account */
+	size_t accounted;    /* bytes, in bytes_building */
 	uint64_t factor;     /* odd and secret: no choice of ids can crowd the table */
 	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
 	uint32_t table_size; /* a power of two */
 };
+
+static size_t bytes_building;
+
+size_t listing_bytes_building(void)
+{
+	return bytes_building;
+}
 
 /* One step of FNV-1a (64 bit). */
 static uint64_t hash_byte(uint64_t hash, unsigned char byte)
@@ -94,9 +101,9 @@ static int account(struct listing_builder *builder)
 	size_t held = builder->strings.cap + builder->bodies.cap +
 		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
 
-	listing_account((ptrdiff_t)(held - builder->accounted));
+	bytes_building += held - builder->accounted;
 	builder->accounted = held;
-	return listing_bytes_alive() / 2 > builder->max_bytes ? -EFBIG : 0;
+	return bytes_building / LISTING_BUILDING_TIMES > builder->max_bytes ? -EFBIG : 0;
 }
 
 int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
@@ -131,7 +138,7 @@ void listing_builder_free(struct listing_builder *builder)
 	free(builder->table);
 	free(builder->salt);
 	free(builder->scope);
-	listing_account(-(ptrdiff_t)builder->accounted);
+	bytes_building -= builder->accounted;
 	free(builder);
 }
 
@@ -673,7 +680,7 @@ int listing_builder_finish(struct listing_builder *builder, const struct listing
 	date_entries(listing, previous, now_ns);
 out:
 	buf_reset(&names);
-	listing_account((ptrdiff_t)listing->bytes);
+	listing_account(listing);
 	account(builder);
 	if (error)
 		listing_unref(listing);

@@ -244,10 +244,19 @@ static inline int await(size_t index)
 	return outcomes[index].error;
 }
 
-/* One fetch to its end; its listing goes. */
+/* One fetch to its end; its listing goes. Time spent backing off is skipped: only while nothing is
+ * under way, so that no transfer times out. */
 static inline int fetch(const char *binder)
 {
+	int64_t end_ms = loop_now_ms() + PATIENCE_MS;
+
 	start(0, binder, true);
+	while (!outcomes[0].calls && loop_now_ms() < end_ms) {
+		uv_run(&loop, UV_RUN_ONCE);
+		if (fetcher_counters(fetcher)->in_flight == 0 &&
+		    token_state(fetcher_token(fetcher)) != TOKEN_ASKING)
+			clock_skip(&loop, 20);
+	}
 	await(0);
 	listing_unref(outcomes[0].listing);
 	outcomes[0].listing = NULL;

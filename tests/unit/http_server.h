@@ -303,6 +303,7 @@ static inline void server_accept(uv_stream_t *listener, int status)
 	(void)status;
 	connection->server = server;
 	uv_tcp_init(server->loop, &connection->tcp);
+	uv_tcp_nodelay(&connection->tcp, 1);
 	connection->tcp.data = connection;
 	connection->next = server->open;
 	server->open = connection;

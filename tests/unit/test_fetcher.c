@@ -161,15 +161,16 @@ static void test_a_pause_that_nobody_can_wait_out(void **state)
 	assert_false(fetcher_breaker_open(fetcher));
 }
 
-static void test_a_reload_ends_a_pause(void **state)
+/* The server asked for it; a new secret does not change that. */
+static void test_a_reload_does_not_end_a_pause(void **state)
 {
 	(void)state;
 	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
 	start(0, NULL, true);
 	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
 	renew();
-	assert_int_equal(fetcher_pause_ms(fetcher), 0);
-	assert_int_equal(fetcher_refusal(fetcher), 0);
+	assert_true(fetcher_pause_ms(fetcher) > 0);
+	assert_int_equal(fetcher_refusal(fetcher), -EBUSY);
 }
 
 /* ---- Breaker. ---- */
@@ -183,7 +184,7 @@ static void open_breaker(void)
 	assert_false(fetcher_breaker_open(fetcher));
 	assert_int_equal(fetcher_refusal(fetcher), 0);
 	assert_true(fetcher_failing_since(fetcher) > 0);
-	clock_skip(&loop, TIMEOUT_MS);
+	clock_sleep(TIMEOUT_MS); /* curl's clock stands still: what hangs goes on hanging */
 	assert_int_equal(fetch(NULL), -EHOSTUNREACH);
 	assert_true(fetcher_breaker_open(fetcher));
 }
@@ -280,10 +281,29 @@ static void test_a_probe_ends_with_the_breaker(void **state)
 	HOLDS(TOP_URL, 1);
 	skip_until_request(100);
 	RUN_UNTIL(&loop, server_waiting(&server) == 1);
-	renew(); /* a token granted closes the breaker as well */
+	REFUSES(TOKEN_URL, 1, 400);
+	renew(); /* "refused" is what users must be told then */
 	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
-	RUN_UNTIL(&loop, server_waiting(&server) == 0);
-	assert_int_equal(fetch(NULL), 0);
+	run_for(&loop, 100);
+	assert_int_equal(server_waiting(&server), 0);
+}
+
+/* A new token is reason to look at once; it says nothing of the API's server. */
+static void test_a_new_token_probes(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	open_breaker();
+	before = requests();
+	renew();
+	RUN_UNTIL(&loop, requests() > before);
+	run_for(&loop, 50);
+	assert_true(fetcher_breaker_open(fetcher));
+	rules_clear();
+	renew();
+	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
+	assert_int_equal(requests(), before + 2);
 }
 
 static void test_a_server_that_answers_5xx_only(void **state)
@@ -344,15 +364,30 @@ static void test_a_missed_deadline_says_why(void **state)
 	HOLDS(TOP_URL, 1);
 	start(0, NULL, true);
 	RUN_UNTIL(&loop, server_waiting(&server) == 1);
-	/* The token came in that time: the server is only slow. */
-	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, 1), -ETIMEDOUT);
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, loop_now_ms()), -ETIMEDOUT);
 	assert_int_equal(latest_failure()->error, -ETIMEDOUT);
 	assert_string_equal(latest_failure()->path, "binders");
-	assert_int_equal(fetcher_failing_since(fetcher), 0);
 	/* The fetch goes on. */
 	assert_int_equal(outcomes[0].calls, 0);
 	release();
 	assert_int_equal(await(0), 0);
+}
+
+/* With other answers in that time the server is not gone: it is merely much to fetch. */
+static void test_a_missed_deadline_of_a_large_binder(void **state)
+{
+	int64_t since_ms = loop_now_ms();
+
+	(void)state;
+	HOLDS(PAGE_URL, 1);
+	start(0, "A", true);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_ok == 2);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, since_ms), -ETIMEDOUT);
+	assert_int_equal(fetcher_failing_since(fetcher), 0);
+	clock_sleep(2 * TIMEOUT_MS);
+	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, since_ms), -ETIMEDOUT);
+	assert_false(fetcher_breaker_open(fetcher));
 }
 
 static void test_missed_deadlines_open_the_breaker(void **state)
@@ -396,6 +431,7 @@ static void test_a_missed_deadline_long_after_a_failure(void **state)
 	start(0, "A", true);
 	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_ok == 2); /* drive and schema */
 	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, 1), -ETIMEDOUT);
+	assert_int_equal(latest_failure()->status, 0);
 }
 
 static void test_a_missed_deadline_without_a_token(void **state)
@@ -481,16 +517,18 @@ int main(void)
 		TEST(test_a_429_that_names_no_time),
 		TEST(test_429_without_end),
 		TEST(test_a_pause_that_nobody_can_wait_out),
-		TEST(test_a_reload_ends_a_pause),
+		TEST(test_a_reload_does_not_end_a_pause),
 		TEST(test_the_breaker_opens_and_refuses),
 		TEST(test_the_breaker_takes_all_fetches_with_it),
 		TEST(test_probes_close_it),
 		TEST(test_what_closes_it),
 		TEST(test_a_probe_ends_with_the_breaker),
+		TEST(test_a_new_token_probes),
 		TEST(test_a_server_that_answers_5xx_only),
 		TEST(test_one_broken_call_does_not_open_it),
 		TEST_BARE(test_no_token_for_want_of_a_network),
 		TEST(test_a_missed_deadline_says_why),
+		TEST(test_a_missed_deadline_of_a_large_binder),
 		TEST(test_missed_deadlines_open_the_breaker),
 		TEST(test_a_missed_deadline_while_trying_again),
 		TEST(test_a_missed_deadline_long_after_a_failure),
