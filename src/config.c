@@ -510,8 +510,7 @@ static int load_settings(struct loader *loader)
 		rc = apply_slot(loader, key);
 	if (rc < 0)
 		return rc;
-	config->log_target_set = loader->slots[KEY_LOG].layer != LAYER_NONE;
-	if (!config->log_target_set)
+	if (loader->slots[KEY_LOG].layer == LAYER_NONE)
 		config->log_target = config->foreground || config->mode == CONFIG_CHECK
 					     ? LOG_TARGET_STDERR
 					     : LOG_TARGET_SYSLOG;

@@ -58,7 +58,6 @@ struct config {
 
 	enum log_level log_level;
 	enum log_target log_target;
-	bool log_target_set;
 
 	uid_t uid;
 	gid_t gid;

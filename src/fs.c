@@ -267,7 +267,8 @@ static void on_readable(void *data)
 	}
 }
 
-static void on_libfuse_log(enum fuse_log_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void
+on_libfuse_log(enum fuse_log_level level, const char *format, va_list arguments)
 {
 	char text[512];
 	size_t len;

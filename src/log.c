@@ -37,11 +37,6 @@ void log_init(enum log_level level, enum log_target target)
 		openlog("ibinderfs", LOG_PID, LOG_DAEMON);
 }
 
-enum log_level log_get_level(void)
-{
-	return log_level;
-}
-
 /* Makes one harmless line of foreign text: C0, DEL and C1 controls become '?'. A C1 control is
  * C2 80 to C2 9F in UTF-8, and no other character holds a C2 byte. */
 static void log_sanitise(char *text)

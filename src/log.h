@@ -13,7 +13,6 @@ enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG };
 
 /* Until the first call: info and above to stderr. */
 void log_init(enum log_level level, enum log_target target);
-enum log_level log_get_level(void);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

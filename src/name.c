@@ -9,7 +9,6 @@
  *   id8      A-40 [MNWI5YR8].pdf           also when the plain form does not fit
  *   id       A-40 [MNWI5YR89].pdf
  *   hash     A-40 [00c3f2a91b7e6d54].pdf   also when the id does not fit
- *   counted  A-40 [00c3f2a91b7e6d54-1].pdf only if two hashes are equal
  *
  * It goes in rounds over the whole set: name all that are new, see who clashes, let every one of
  * them that is below "hash" go up, until none clashes. Who goes up depends on the set alone, so
@@ -25,18 +24,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Longest extension that survives a cut, with its dot. What is longer is no extension. */
+/* Longest extension that survives a cut, with its dot. What is longer, or holds a blank, is none.
+ */
 #define EXTENSION_BYTES_MAX 16
 /* Longest id, made legal, that a name may carry: leaves room for most of the name itself. */
 #define ID_BYTES_MAX   128
 #define ID_CHARS_SHORT 8
-/* " [", the longest id, "]" and a NUL; the counted form is shorter. */
+/* " [", the longest id, "]" and a NUL. */
 #define MARKER_SIZE (ID_BYTES_MAX + 4)
 
 #define NONE	   SIZE_MAX
 #define HASH_START 0xCBF29CE484222325u
 
-enum level { LEVEL_PLAIN, LEVEL_ID8, LEVEL_ID, LEVEL_HASH, LEVEL_COUNTED };
+enum level { LEVEL_PLAIN, LEVEL_ID8, LEVEL_ID, LEVEL_HASH };
 
 /* ---- One name. ---- */
 
@@ -70,7 +70,8 @@ static size_t legal_piece(const char *at, const char *end, char made[3], const c
 	return *ret_taken;
 }
 
-/* As name_legalise, of at most `chars_max` characters and without regard to "." and "..". */
+/* Writes the legal form of `raw` and a NUL: at most `max` bytes, of at most `chars_max` characters.
+ * Returns the length, and whether something did not fit. "." and ".." are spell_dots' business. */
 static size_t legalise(const char *raw, size_t raw_len, char *out, size_t max, size_t chars_max,
 		       bool *ret_cut)
 {
@@ -108,12 +109,6 @@ static void spell_dots(const char **raw, size_t *raw_len)
 	*raw_len = strlen(*raw);
 }
 
-size_t name_legalise(const char *raw, size_t raw_len, char *out, size_t max, bool *ret_cut)
-{
-	spell_dots(&raw, &raw_len);
-	return legalise(raw, raw_len, out, max, SIZE_MAX, ret_cut);
-}
-
 /* Takes the extension off a name: shortens `*raw_len` and writes its legal form, of which it
  * returns the length. It starts at the last dot that is not the first character. */
 static size_t extension_take(const char *raw, size_t *raw_len, char out[EXTENSION_BYTES_MAX + 1])
@@ -130,14 +125,14 @@ static size_t extension_take(const char *raw, size_t *raw_len, char out[EXTENSIO
 		return 0;
 	size_t start = (size_t)(dot - raw);
 	size_t len = legalise(dot, *raw_len - start, out, EXTENSION_BYTES_MAX, SIZE_MAX, &cut);
-	if (cut)
+	if (cut || memchr(out, ' ', len)) /* "Projekt 012 Kv. Björken" has none */
 		return 0;
 	*raw_len = start;
 	return len;
 }
 
 /* What the entry's level adds to its name; goes up a level when the whole id does not fit. */
-static size_t marker_write(struct name_entry *entry, size_t counter, char out[MARKER_SIZE])
+static size_t marker_write(struct name_entry *entry, char out[MARKER_SIZE])
 {
 	char id[ID_BYTES_MAX + 1];
 	bool cut = false;
@@ -151,15 +146,12 @@ static size_t marker_write(struct name_entry *entry, size_t counter, char out[MA
 	}
 	if (entry->level == LEVEL_HASH)
 		return (size_t)snprintf(out, MARKER_SIZE, " [%016" PRIx64 "]", entry->hash);
-	if (entry->level == LEVEL_COUNTED)
-		return (size_t)snprintf(out, MARKER_SIZE, " [%016" PRIx64 "-%zu]", entry->hash,
-					counter);
 	return (size_t)snprintf(out, MARKER_SIZE, " [%s]", id);
 }
 
 /* The name at the entry's level, without the suffix but with room for it; goes up a level where
  * the form does not fit. Returns the length. */
-static size_t name_write(struct name_entry *entry, size_t counter, char out[NAME_BYTES_MAX + 1])
+static size_t name_write(struct name_entry *entry, char out[NAME_BYTES_MAX + 1])
 {
 	const char *raw = entry->raw_len ? entry->raw : entry->id;
 	size_t raw_len = entry->raw_len ? entry->raw_len : entry->id_len;
@@ -175,7 +167,7 @@ static size_t name_write(struct name_entry *entry, size_t counter, char out[NAME
 	}
 
 	char marker[MARKER_SIZE];
-	size_t marker_len = marker_write(entry, counter, marker);
+	size_t marker_len = marker_write(entry, marker);
 	char extension[EXTENSION_BYTES_MAX + 1];
 	size_t extension_len = extension_take(raw, &raw_len, extension);
 	size_t len = legalise(raw, raw_len, out, room - marker_len - extension_len, SIZE_MAX, &cut);
@@ -261,13 +253,13 @@ static size_t key_users(const struct key *key)
 }
 
 /* Names an entry at its level and finds the name's keys, without taking them. */
-static int entry_name(struct assignment *work, size_t index, size_t counter)
+static int entry_name(struct assignment *work, size_t index)
 {
 	struct name_entry *entry = &work->entries[index];
 	struct place *place = &work->places[index];
 	char name[NAME_BYTES_MAX + 1];
 
-	size_t len = name_write(entry, counter, name);
+	size_t len = name_write(entry, name);
 	free(entry->name);
 	entry->name = strndup(name, len);
 	if (!entry->name)
@@ -296,7 +288,7 @@ static int assign_round(struct assignment *work)
 {
 	for (size_t i = 0; i < work->pending_count; i++) {
 		size_t index = work->pending[i];
-		int error = entry_name(work, index, 0);
+		int error = entry_name(work, index);
 		if (error)
 			return error;
 		for (int tree = 0; tree < 2; tree++) {
@@ -346,54 +338,6 @@ static int assign_round(struct assignment *work)
 	work->pending_count = work->rising_count;
 	work->rising = named;
 	work->rising_count = 0;
-	return 0;
-}
-
-static int bytes_compare(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	size_t len = a_len < b_len ? a_len : b_len;
-	int order = len ? memcmp(a, b, len) : 0;
-	return order ? order : (a_len > b_len) - (a_len < b_len);
-}
-
-static int entry_compare(const void *a, const void *b, void *context)
-{
-	const struct name_entry *entries = context;
-	const struct name_entry *x = &entries[*(const size_t *)a];
-	const struct name_entry *y = &entries[*(const size_t *)b];
-
-	int order = bytes_compare(x->id, x->id_len, y->id, y->id_len);
-	if (!order)
-		order = bytes_compare(x->raw, x->raw_len, y->raw, y->raw_len);
-	return order ? order : strcmp(x->suffix, y->suffix);
-}
-
-/* The last resort: entries that not even their hashes tell apart are numbered in the order of
- * their bytes. */
-static int assign_counted(struct assignment *work)
-{
-	size_t *equal = work->pending;
-	size_t equal_count = 0;
-	size_t counter = 0;
-
-	for (size_t i = 0; i < work->count; i++) {
-		if (work->entries[i].level == LEVEL_HASH &&
-		    (key_at(work, i, 0)->fixed > 1 || key_at(work, i, 1)->fixed > 1))
-			equal[equal_count++] = i;
-	}
-	qsort_r(equal, equal_count, sizeof(*equal), entry_compare, work->entries);
-	for (size_t i = 0; i < equal_count; i++) {
-		size_t index = equal[i];
-		work->entries[index].level = LEVEL_COUNTED;
-		/* The counter never goes back, so all tries together are bounded by the keys. */
-		do {
-			int error = entry_name(work, index, ++counter);
-			if (error)
-				return error;
-		} while (key_users(key_at(work, index, 0)) || key_users(key_at(work, index, 1)));
-		key_at(work, index, 0)->fixed++;
-		key_at(work, index, 1)->fixed++;
-	}
 	return 0;
 }
 
@@ -457,8 +401,6 @@ int names_assign(struct name_entry *entries, size_t count, const char *const *re
 	error = assignment_init(&work, reserved, reserved_count);
 	while (!error && work.pending_count > 0)
 		error = assign_round(&work);
-	if (!error)
-		error = assign_counted(&work);
 	assignment_fini(&work);
 	for (size_t i = 0; error && i < count; i++) {
 		free(entries[i].name);

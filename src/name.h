@@ -20,7 +20,7 @@ struct name_entry {
 	size_t raw_len;
 	const char *id; /* the API's id, never empty; any bytes */
 	size_t id_len;
-	uint64_t hash;	     /* of kind and id; tells apart what the whole id cannot */
+	uint64_t hash;	     /* another for each entry: tells apart what the whole id cannot */
 	const char *suffix;  /* what the file name adds: ".json" for a document, else "" */
 	char *name;	     /* out: legal name without the suffix, NUL-terminated, from malloc */
 	unsigned char level; /* for names_assign alone */
@@ -34,11 +34,5 @@ struct name_entry {
  * or -EINVAL when a suffix is longer than NAME_SUFFIX_MAX; on failure no entry holds a name. */
 int names_assign(struct name_entry *entries, size_t count, const char *const *reserved,
 		 size_t reserved_count);
-
-/* Makes one name legal without looking at others: '/' becomes U+FF0F, control characters their
- * pictures, "." and ".." full-width dots, invalid UTF-8 U+FFFD. What is longer than `max` bytes is
- * cut at a code point; an empty name stays empty. `out` holds `max` bytes and a NUL. Returns the
- * length, and whether the name had to be cut. */
-size_t name_legalise(const char *raw, size_t raw_len, char *out, size_t max, bool *ret_cut);
 
 #endif

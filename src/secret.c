@@ -31,13 +31,6 @@ void secret_move(struct secret *to, struct secret *from)
 	*from = (struct secret){0};
 }
 
-bool secret_equals(const struct secret *a, const struct secret *b)
-{
-	if (!a->value || !b->value)
-		return a->value == b->value;
-	return a->len == b->len && memcmp(a->value, b->value, a->len) == 0;
-}
-
 void secret_fini(struct secret *secret)
 {
 	if (secret->value)

@@ -4,7 +4,6 @@
 #ifndef IBINDERFS_SECRET_H
 #define IBINDERFS_SECRET_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Longest secret accepted, in bytes. */
@@ -19,7 +18,6 @@ struct secret {
  * or holding a NUL. */
 int secret_set(struct secret *secret, const char *value, size_t len);
 void secret_move(struct secret *to, struct secret *from);
-bool secret_equals(const struct secret *a, const struct secret *b);
 void secret_fini(struct secret *secret);
 
 #endif

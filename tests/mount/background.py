@@ -126,5 +126,23 @@ def background(*arguments, env, path, command=(BINARY,), says="", **more):
             daemon.wait_for_end()
     finally:
         daemon.kill()
-        while mounts_at(path):
-            subprocess.run(["umount", "-l", str(path)], check=True)
+        unmount_all(path)
+
+
+def unmount_all(path, but=0):
+    """Takes away what a failed test, or a killed daemon, left."""
+    while len(mounts_at(path)) > but:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def failing(command, env, path, **more):
+    """Standard error of a command that must fail and leave neither process nor mount."""
+    mounts = len(mounts_at(path))
+    daemon = Background([str(word) for word in command], env, path, **more)
+    try:
+        assert (daemon.returncode, daemon.stdout, daemon.left) == (1, "", set()), (daemon.returncode, daemon.stderr)
+        assert len(mounts_at(path)) == mounts
+        return daemon.stderr
+    finally:
+        daemon.kill()
+        unmount_all(path, but=mounts)

@@ -2,7 +2,7 @@
 
 From the simulator's truth to the expected tree. Nothing here is taken from the daemon: where the
 two differ, one of them is wrong. An extension is what begins with a name's last dot, unless that is
-its first character or the extension is longer than 16 bytes.
+its first character or the extension is longer than 16 bytes or holds a blank.
 """
 
 import calendar
@@ -89,7 +89,7 @@ def _marked(name, mark, room):
     """The name with " [mark]" before its extension, cut to the room there is."""
     dot = name.rfind(".")
     stem, extension = (name[:dot], name[dot:]) if dot > 0 else (name, "")
-    if len(extension.encode()) > EXTENSION_MAX:
+    if len(extension.encode()) > EXTENSION_MAX or " " in extension:
         stem, extension = name, ""
     tail = f" [{mark}]{extension}"
     return _cut(stem, room - len(tail.encode())) + tail

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from background import Background, background, mounts_at, program_of
+from background import Background, background, failing, mounts_at, program_of, unmount_all
 from mounting import BINARY, BUILD, Mount, clean_environment, environment_for, mounted, run
 
 ACCOUNT = {"IBINDER_TENANT_ID": "t", "IBINDER_CLIENT_ID": "c", "IBINDER_CLIENT_SECRET": "s"}
@@ -24,14 +24,11 @@ def call(*arguments, env=None, within=20, **more):
                           capture_output=True, text=True, timeout=within, check=False, **more)
 
 
-def refused(*arguments, env=None, **more):
+def refused(*arguments, env=None, path="/nonexistent"):
     """What a mistake is answered with: the one line after the program's name."""
-    before = pathlib.Path("/proc/self/mountinfo").read_text()
-    done = call(*arguments, env=env, **more)
-    assert (done.returncode, done.stdout) == (1, ""), done
-    match = re.fullmatch(r"ibinderfs: error: (.+)\n", done.stderr)
-    assert match, done.stderr
-    assert pathlib.Path("/proc/self/mountinfo").read_text() == before
+    told = failing([BINARY, *arguments], {**clean_environment(), **(env or {})}, path)
+    match = re.fullmatch(r"ibinderfs: error: (.+)\n", told)
+    assert match, told
     return match[1]
 
 
@@ -96,7 +93,7 @@ MISTAKES = {
 def test_a_mistake_is_one_clear_line(kind, tmp_path):
     arguments, answer = MISTAKES[kind]
     arguments = [str(tmp_path) if argument == "M" else argument for argument in arguments]
-    assert refused(*arguments, env=ACCOUNT) == answer
+    assert refused(*arguments, env=ACCOUNT, path=tmp_path) == answer
 
 
 @pytest.mark.parametrize("missing, name", [
@@ -106,7 +103,7 @@ def test_a_mistake_is_one_clear_line(kind, tmp_path):
 ])
 @pytest.mark.parametrize("mode", [[], ["--check"]])
 def test_a_missing_credential_is_named_and_where_to_set_it(missing, name, mode, tmp_path):
-    answer = refused(*mode, *([] if mode else [tmp_path]), env={**ACCOUNT, missing: ""})
+    answer = refused(*mode, *([] if mode else [tmp_path]), env={**ACCOUNT, missing: ""}, path=tmp_path)
     assert answer == (f"{name} is not set: set it in the environment, or name a section of the "
                       "configuration file as SOURCE")
 
@@ -132,13 +129,13 @@ def test_a_mistake_in_the_file_is_named_with_its_line(kind, tmp_path):
     config.write_text(text)
     config.chmod(0o600)
     expected = answer.replace("F", str(config), 1) if answer.startswith("F") else answer.replace(" F ", f" {config} ")
-    assert refused("acme", tmp_path, "-o", f"config={config}") == expected.replace("D/", f"{tmp_path}/")
+    assert refused("acme", tmp_path, "-o", f"config={config}", path=tmp_path) == expected.replace("D/", f"{tmp_path}/")
 
 
 def test_no_configuration_file_at_all_says_where_it_was_looked_for(tmp_path):
-    answer = refused("acme", tmp_path, env={"HOME": str(tmp_path)})
+    answer = refused("acme", tmp_path, env={"HOME": str(tmp_path)}, path=tmp_path)
     assert answer.startswith(f"no configuration file for [acme]: there is no {tmp_path}/.config/ibinderfs/config"), answer
-    answer = refused("acme", tmp_path, "-o", f"config={tmp_path}/c")
+    answer = refused("acme", tmp_path, "-o", f"config={tmp_path}/c", path=tmp_path)
     assert answer == f"no configuration file for [acme]: there is no {tmp_path}/c"
 
 
@@ -153,12 +150,12 @@ def test_the_home_directory_s_configuration_is_found(sim, tmp_path):
 
 
 def test_a_mount_point_that_is_not_there(tmp_path):
-    assert refused(tmp_path / "m", env=ACCOUNT) == f"{tmp_path}/m: No such file or directory: make the directory first"
+    assert refused(tmp_path / "m", env=ACCOUNT, path=tmp_path / "m") == f"{tmp_path}/m: No such file or directory: make the directory first"
 
 
 def test_a_mount_point_that_is_a_file(tmp_path):
     (tmp_path / "m").touch()
-    assert refused(tmp_path / "m", env=ACCOUNT) == f"{tmp_path}/m: not a directory"
+    assert refused(tmp_path / "m", env=ACCOUNT, path=tmp_path / "m") == f"{tmp_path}/m: not a directory"
 
 
 @pytest.mark.parametrize("by_link", [False, True])
@@ -166,7 +163,7 @@ def test_a_mount_point_that_is_mounted_already(sim, by_link, tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "link").symlink_to("m")
     with mounted(sim, path=tmp_path / "m"):
-        answer = refused(tmp_path / ("link" if by_link else "m"), env=ACCOUNT)
+        answer = refused(tmp_path / ("link" if by_link else "m"), env=ACCOUNT, path=tmp_path / "m")
         assert answer == f"{tmp_path}/m: already mounted; 'umount {tmp_path}/m' ends it"
 
 
@@ -175,7 +172,7 @@ def test_a_mount_point_may_have_any_name(sim, name, tmp_path):
     (tmp_path / name).mkdir()
     with mounted(sim, path=tmp_path / name) as mount:
         assert os.path.ismount(mount.path)
-        answer = refused(tmp_path / name, env=ACCOUNT)
+        answer = refused(tmp_path / name, env=ACCOUNT, path=tmp_path / name)
         assert "already mounted" in answer
     assert not os.path.ismount(tmp_path / name)
 
@@ -272,10 +269,10 @@ def test_check_says_what_is_wrong_and_what_to_do(kind, sim):
     assert sim.stats()["routes"]["redirect_target"] == 0
 
 
-def test_check_needs_no_mount_and_makes_none(sim):
-    before = pathlib.Path("/proc/self/mountinfo").read_text()
-    assert check(environment_for(sim))[0] == 0
-    assert pathlib.Path("/proc/self/mountinfo").read_text() == before
+def test_check_makes_no_mount(sim):
+    script = 'cat /proc/self/mountinfo; "$1" --check >&2; echo ---; cat /proc/self/mountinfo'
+    before, after = run("unshare", "-m", "sh", "-c", script, "sh", BINARY, env=environment_for(sim)).split("---\n")
+    assert before == after
 
 
 def test_check_warns_when_fuse_is_out_of_reach(sim):
@@ -325,7 +322,7 @@ def test_demo_server_ends_also_when_the_daemon_is_killed(tmp_path):
         daemon.wait_for_end()
     finally:
         daemon.kill()
-        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+        unmount_all(tmp_path)
 
 
 def test_demo_in_the_foreground(tmp_path):
@@ -374,9 +371,18 @@ def test_demo_without_its_server_says_so(tmp_path):
     (tmp_path / "ibinderfs").chmod(0o755)
     # Wherever the build would install it, there is nothing.
     command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /usr/local && exec "$@"', "sh"]
-    done = subprocess.run([*command, str(tmp_path / "ibinderfs"), "--demo", str(tmp_path)], env=clean_environment(),
-                          capture_output=True, text=True, timeout=20, check=False)
-    assert done.returncode == 1
-    assert done.stderr == ("ibinderfs: error: the demo server (ibinderfs-sim) is not installed: "
-                           "No such file or directory\n")
-    assert not mounts_at(tmp_path)
+    told = failing([*command, tmp_path / "ibinderfs", "--demo", tmp_path], clean_environment(), tmp_path)
+    assert told == "ibinderfs: error: the demo server (ibinderfs-sim) is not installed: No such file or directory\n"
+
+
+def test_a_demo_that_cannot_mount_leaves_no_server(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "fuse").touch()
+    script = 'mount --bind "$1" /dev/fuse; shift; exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", tmp_path / "fuse", BINARY, "--demo", tmp_path / "m"]
+    daemon = Background([*map(str, command)], clean_environment(), tmp_path / "m")
+    try:
+        assert daemon.returncode == 1 and "cannot mount" in daemon.stderr
+        daemon.wait_for_end()
+    finally:
+        daemon.kill()

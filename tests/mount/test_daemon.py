@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from background import Background, background, mounts_at, program_of, unescaped
+from background import Background, background, failing, mounts_at, program_of, unescaped, unmount_all
 from mounting import BINARY, SECRET, Mount, clean_environment, environment_for, mounted, run, wait_until
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -87,31 +87,20 @@ def test_comes_up_without_any_network(tmp_path):
         assert "check the network" in daemon.control("errors")
 
 
-def cannot_mount(command, env, path):
-    """What a command that cannot mount says; it leaves nothing."""
-    daemon = Background(command, env, path)
-    try:
-        assert (daemon.returncode, daemon.stdout, daemon.left) == (1, "", set()), daemon.stderr
-        assert not mounts_at(path)
-        return daemon.stderr
-    finally:
-        daemon.kill()
-
-
 @pytest.mark.parametrize("foreground", [[], ["-f"]])
 def test_an_unusable_dev_fuse_fails_with_the_reason(sim, foreground, tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "fuse").touch()
     script = 'mount --bind "$1" /dev/fuse; shift; exec "$@"'
     command = ["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path / "fuse"), BINARY, str(tmp_path / "m")]
-    told = cannot_mount([*command, *foreground], environment_for(sim), tmp_path / "m")
+    told = failing([*command, *foreground], environment_for(sim), tmp_path / "m")
     assert re.fullmatch(r"ibinderfs: error: fuse: mount failed: Invalid argument\n"
                         rf"ibinderfs: error: {tmp_path}/m: cannot mount\n", told), told
 
 
 def test_a_missing_dev_fuse_fails_with_the_reason(sim, tmp_path):
     command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev; exec "$@"', "sh", BINARY, str(tmp_path)]
-    told = cannot_mount(command, environment_for(sim), tmp_path)
+    told = failing(command, environment_for(sim), tmp_path)
     assert "fuse: device not found, try 'modprobe fuse' first" in told
     assert f"{tmp_path}: cannot mount" in told
 
@@ -121,7 +110,7 @@ def test_a_foreign_mount_point_fails_with_the_reason(sim, tmp_path):
     with open_directory() as path:
         os.chmod(path, 0o755)
         command = [*OWN_DEV, "/nonexistent", *AS_NOBODY, BINARY, str(path)]
-        told = cannot_mount(command, environment_for(sim), path)
+        told = failing(command, environment_for(sim), path)
         assert "fusermount3: user has no write access to mountpoint" in told
         assert f"{path}: cannot mount" in told
 
@@ -129,7 +118,7 @@ def test_a_foreign_mount_point_fails_with_the_reason(sim, tmp_path):
 def test_a_mount_point_behind_a_closed_directory_fails_with_the_reason(sim, tmp_path):
     (tmp_path / "m").mkdir()
     os.chmod(tmp_path, 0o700)
-    told = cannot_mount([*OWN_DEV, "/nonexistent", *AS_NOBODY, BINARY, str(tmp_path / "m")], environment_for(sim), tmp_path / "m")
+    told = failing([*OWN_DEV, "/nonexistent", *AS_NOBODY, BINARY, str(tmp_path / "m")], environment_for(sim), tmp_path / "m")
     assert told == f"ibinderfs: error: {tmp_path}/m: Permission denied\n"
 
 
@@ -157,8 +146,7 @@ def test_a_dead_mount_is_cleared(sim, foreground, tmp_path):
             assert len(os.listdir(path / "binders")) == 3
     finally:
         close_dead(held)
-        while mounts_at(path):
-            subprocess.run(["umount", "-l", str(path)], check=True)
+        unmount_all(path)
 
 
 def close_dead(descriptor):
@@ -174,17 +162,11 @@ def test_another_s_dead_mount_is_left_alone(sim, tmp_path):
     run("mount", "-i", "-t", "fuse", "-o", options, "other", str(tmp_path), pass_fds=[fuse])
     os.close(fuse)
     try:
-        told = cannot_be_used(tmp_path, environment_for(sim))
+        told = failing([BINARY, tmp_path], environment_for(sim), tmp_path)
         assert "Transport endpoint is not connected" in told and "umount -l" in told
         assert [line[-2] for line in mounts_at(tmp_path)] == ["other"]
     finally:
-        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
-
-
-def cannot_be_used(path, env):
-    done = subprocess.run([BINARY, str(path)], env=env, capture_output=True, text=True, timeout=20, check=False)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1, done
-    return done.stderr
+        unmount_all(tmp_path)
 
 
 def test_many_mounts_at_once(sim, tmp_path):
@@ -357,11 +339,13 @@ def test_stderr_with_f_by_default_and_levels_are_heeded(sim, tmp_path):
         assert {words for words in ("is mounted", "is unmounted") if words in log} == expected, log
 
 
-def test_in_the_background_stderr_is_silent_even_if_asked_for(sim, tmp_path):
-    """Whoever started it is gone: log=stderr in the background has nowhere to write to."""
-    with background(tmp_path, "-o", "log=stderr,log_level=debug", env=environment_for(sim), path=tmp_path) as daemon:
-        assert os.listdir(tmp_path / "binders")
-        assert daemon.stderr == ""
+def test_in_the_background_standard_error_is_kept_if_it_is_the_log(sim, tmp_path):
+    """As in: ibinderfs acme /mnt -o log=stderr 2>>/var/log/ibinderfs"""
+    (tmp_path / "m").mkdir()
+    command = ["sh", "-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", str(tmp_path / "log"), BINARY]
+    with background(tmp_path / "m", "-o", "log=stderr", env=environment_for(sim), path=tmp_path / "m", command=command) as daemon:
+        daemon.signal(signal.SIGUSR1)
+        wait_until(lambda: "ibinderfs: status: server" in (tmp_path / "log").read_text())
 
 
 # --- Signals and the end ---

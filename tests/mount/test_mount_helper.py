@@ -163,7 +163,7 @@ def test_mount_into_another_namespace(installed, place):
         unshare -m cat /dev/zero >/dev/null & there=$!
         until [ "$(readlink /proc/$there/ns/mnt)" != "$here" ]; do :; done
         mount -N /proc/$there/ns/mnt -t ibinderfs acme "$1" -o "config=$2"; status=$?
-        kill $there
+        kill $there; wait $there
         grep -F " $1 " /proc/self/mountinfo && status=3
         exit $status
     """

@@ -20,6 +20,7 @@ import urllib.parse
 
 import pytest
 
+from background import failing
 from mounting import BINARY, clean_environment, mounted, wait_until
 from sim_client import TENANT
 
@@ -202,22 +203,20 @@ def test_no_wrong_secret_or_token_is_shown(sim, recorder, tmp_path):
     ["-o", "client_secret\\,hush1"],
 ])
 def test_a_secret_on_the_command_line_is_refused_and_not_repeated(words, tmp_path):
-    status, out, err = call(tmp_path, *words, env=account(1, IBINDER_CLIENT_SECRET="s"))
-    assert (status, out) == (1, b"")
-    assert b"hush" not in err and err.count(b"\n") == 1, err
-    assert not os.path.ismount(tmp_path)
+    told = failing([BINARY, tmp_path, *words], account(1, IBINDER_CLIENT_SECRET="s"), tmp_path)
+    assert "hush" not in told and told.count("\n") == 1, told
 
 
 def test_the_refusal_says_where_a_secret_belongs(tmp_path):
-    _, _, err = call(tmp_path, "-o", "client_secret=hush", env=account(1))
-    for place in (b"client_secret_file", b"client_secret_command", b"IBINDER_CLIENT_SECRET"):
-        assert place in err
+    told = failing([BINARY, tmp_path, "-o", "client_secret=hush"], account(1), tmp_path)
+    for place in ("client_secret_file", "client_secret_command", "IBINDER_CLIENT_SECRET"):
+        assert place in told
 
 
 def test_a_stray_secret_in_the_file_is_not_repeated(tmp_path):
     for lines in ("aHVzaA+/x==\n", "client_secret aHVzaA+/x==\n", "client_secretaHVzaA+/x=1\n", "client_secret = aHVzaA\nclient_secret = x\n"):
-        status, _, err = call("acme", tmp_path, "-o", configure(tmp_path, lines), env=account(1))
-        assert status == 1 and err.count(b"\n") == 1 and b"aHVzaA" not in err, err
+        told = failing([BINARY, "acme", tmp_path, "-o", configure(tmp_path, lines)], account(1), tmp_path)
+        assert told.count("\n") == 1 and "aHVzaA" not in told, told
 
 
 # --- Where a secret may be ---
@@ -273,10 +272,8 @@ def test_a_mount_is_refused_as_the_check_is(sim, secret_file, tmp_path):
     (tmp_path / "m").mkdir()
     secret_file.chmod(0o644)
     config = configure(tmp_path, f"client_secret_file = {secret_file}\n")
-    status, out, err = call("acme", tmp_path / "m", "-o", config, env=account(sim.port))
-    assert (status, out) == (1, b"") and err.count(b"\n") == 1
-    assert b"is open to other users (mode 0644): run chmod 600 " in err
-    assert not os.path.ismount(tmp_path / "m")
+    told = failing([BINARY, "acme", tmp_path / "m", "-o", config], account(sim.port), tmp_path / "m")
+    assert told.count("\n") == 1 and "is open to other users (mode 0644): run chmod 600 " in told
 
 
 def test_symbolic_links_are_followed_and_the_file_behind_counts(sim, secret_file, tmp_path):

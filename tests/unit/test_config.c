@@ -19,12 +19,11 @@ static void test_modes(void **state)
 	assert_null(outcome.config->source);
 	assert_null(outcome.config->file);
 	assert_int_equal(outcome.config->log_target, LOG_TARGET_STDERR);
-	assert_false(outcome.config->log_target_set);
 	outcome_fini(&outcome);
 
 	outcome = load("/", "-olog=stderr", NULL);
 	assert_string_equal(outcome.config->mountpoint, "/");
-	assert_true(outcome.config->log_target_set);
+	assert_int_equal(outcome.config->log_target, LOG_TARGET_STDERR);
 	assert_false(outcome.config->foreground);
 	outcome_fini(&outcome);
 	assert_accepted(load("/mnt", NULL), "log = syslog\n");

@@ -56,27 +56,6 @@ static void test_set(void **state)
 	secret_fini(&secret);
 }
 
-static void test_equals(void **state)
-{
-	struct secret a = {0};
-	struct secret b = {0};
-
-	(void)state;
-	assert_true(secret_equals(&a, &b));
-	assert_int_equal(secret_set(&a, "", 0), 0);
-	assert_false(secret_equals(&a, &b));
-	assert_int_equal(secret_set(&b, "", 0), 0);
-	assert_true(secret_equals(&a, &b));
-	assert_int_equal(secret_set(&a, "same", 4), 0);
-	assert_false(secret_equals(&a, &b));
-	assert_int_equal(secret_set(&b, "same", 4), 0);
-	assert_true(secret_equals(&a, &b));
-	assert_int_equal(secret_set(&b, "sane", 4), 0);
-	assert_false(secret_equals(&a, &b));
-	secret_fini(&a);
-	secret_fini(&b);
-}
-
 static void test_move_and_fini(void **state)
 {
 	struct secret from = {0};
@@ -100,7 +79,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set),
-		cmocka_unit_test(test_equals),
 		cmocka_unit_test(test_move_and_fini),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,66 @@
+/* tree_internal.h: what tree.c (nodes) and tree_resource.c (resources, freshness, waiters) share.
+ * Nothing else includes it. */
+#ifndef IBINDERFS_TREE_INTERNAL_H
+#define IBINDERFS_TREE_INTERNAL_H
+
+#include "tree.h"
+
+/* Hash buckets for the parts. */
+#define TREE_PART_BUCKETS 256
+
+struct resource {
+	struct resource *next; /* in the table, by ino */
+	struct tree *tree;
+	uint64_t ino; /* of its directory; 0: the top */
+	char *id;     /* the API's id; NULL: the top */
+	char *path;   /* for people, below the mount point */
+	char *object; /* the API's object for it, for the fetch; NULL: the top */
+	size_t object_len;
+	struct listing *listing; /* NULL: never fetched, or evicted */
+	uint64_t publication;	 /* of `listing`; see tree_publication */
+	struct listing *husk;	 /* what an evicted listing left; see listing_husk */
+	int64_t fetched_ms;	 /* when `listing` came; INT64_MIN: forgotten */
+	bool forget;		 /* what the fetch under way brings is old already */
+	int64_t failed_ms;	 /* when the last fetch failed, while error is set */
+	int error;		 /* of the last fetch */
+	int64_t missed_ms;   /* when it was last waited for in vain, while missed_error is set */
+	int missed_error;    /* what the waiter was told; 0 once the fetch has ended */
+	struct fetch *fetch; /* under way, or NULL */
+	TAILQ_HEAD(, tree_waiter) waiters;
+	TAILQ_ENTRY(resource) lru; /* while it has a listing; least recently used first */
+	unsigned int references;   /* by nodes */
+};
+
+struct tree {
+	uv_timer_t timer; /* for the first waiter's deadline */
+	struct fetcher *fetcher;
+	const char *top_name;
+	int64_t ttl_ms;
+	int64_t stale_ms;
+	int64_t timeout_ms;
+	size_t memory;
+	struct resource top;
+	int64_t top_mtime_ns; /* wall time of the last change seen in the top's entries */
+	struct resource *parts[TREE_PART_BUCKETS];
+	struct node **nodes; /* buckets, a power of two */
+	size_t bucket_count;
+	TAILQ_HEAD(waiter_list, tree_waiter) waiters;
+	TAILQ_HEAD(, resource) lru;
+	struct tree_counters counters;
+};
+
+/* tree_resource.c */
+/* The resource that lists the inside of an entry of the top listing; made if need be. -ENOMEM. */
+int tree_part_get(struct tree *tree, const struct listing *listing,
+		  const struct listing_entry *entry, struct resource **ret_part);
+void tree_resource_unref(struct resource *resource);
+/* Frees it if nothing needs it. */
+void tree_resource_maybe_free(struct resource *resource);
+/* Frees what it holds, and cancels its fetch. */
+void tree_resource_fini(struct resource *resource);
+/* The next access waits for a new listing; one under way already is served to its waiters only. */
+void tree_resource_expire(struct resource *resource);
+/* INT64_MAX: there is no listing, or it was forgotten. */
+int64_t tree_resource_age_ms(const struct resource *resource);
+
+#endif
