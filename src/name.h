@@ -5,7 +5,6 @@
 #ifndef IBINDERFS_NAME_H
 #define IBINDERFS_NAME_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

