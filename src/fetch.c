@@ -53,6 +53,7 @@ void fetch_cancel(struct fetch *fetch)
 	fetch->fetcher->started -= fetch->started;
 	fetch->fetcher->ops->task_free(fetch->task);
 	listing_unref(fetch->previous);
+	fetcher_wake(fetch->fetcher); /* there is room now */
 	free(fetch->path);
 	free(fetch);
 }
@@ -67,7 +68,6 @@ static void fetch_end(struct fetch *fetch, int error, struct listing *listing)
 		fetcher->counters.fetches_failed++;
 	fetch_cancel(fetch);
 	done(data, error, listing);
-	fetcher_wake(fetcher);
 }
 
 /* With what the server said, if it did. `response` may be NULL. */
@@ -173,7 +173,7 @@ static void call_failed(struct call *call, int error, const struct http_response
 	wait_ms = loop_jitter_ms(wait_ms);
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;
-	fetch->last = failure_of(fetch, error, response);
+	call->last = failure_of(fetch, error, response);
 	fetcher_note_failure(fetcher, call->sent_ms, error);
 	if (loop_now_ms() + wait_ms < call->first_ms + fetcher->timeout_ms) {
 		call->request.fresh_connection = response->error != 0;
@@ -192,7 +192,7 @@ static void call_limited(struct call *call, const struct http_response *response
 	int64_t wait_ms = response->retry_after_ms;
 
 	fetcher->counters.answers_limited++;
-	call->fetch->last = failure_of(call->fetch, -EBUSY, response);
+	call->last = failure_of(call->fetch, -EBUSY, response);
 	if (wait_ms < 0)
 		wait_ms = loop_jitter_ms(PAUSE_MIN_MS << call->limited);
 	if (wait_ms < BACKOFF_MIN_MS) /* "at once" is no answer to too many requests */
@@ -275,7 +275,7 @@ void fetch_answered(void *data, struct http_response *response)
 		call_failed(call, -EIO, response);
 	} else {
 		fetcher_note_success(fetcher);
-		call->fetch->last = (struct failure){.error = 0};
+		call->last = (struct failure){.error = 0};
 		if (response->status == 200) {
 			fetcher->counters.answers_ok++;
 			call_answered(call, response);
@@ -337,9 +337,14 @@ void fetch_promote(struct fetch *fetch)
 
 int fetch_missed_deadline(struct fetch *fetch, int64_t since_ms)
 {
-	struct failure failure = fetch->last;
+	struct failure failure = {.error = 0};
 	struct fetcher *fetcher = fetch->fetcher;
+	const struct call *call;
 
+	TAILQ_FOREACH (call, &fetch->calls, link) {
+		if (call->last.error)
+			failure = call->last;
+	}
 	if (!failure.error && token_life_ms(fetcher->token) == 0)
 		failure.error = token_last_error(fetcher->token);
 	if (fetcher_pause_ms(fetcher) > 0 && failure.error != -EBUSY)

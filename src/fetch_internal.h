@@ -22,6 +22,7 @@ struct call {
 	unsigned int tries;
 	unsigned int limited;
 	bool reauthorised;
+	struct failure last; /* of the try that is being repeated; error 0: none */
 };
 
 struct fetch {
@@ -33,7 +34,6 @@ struct fetch {
 	bool foreground;
 	bool started;	     /* a request was sent: what was received adds up */
 	bool exhausted;	     /* the task has no request until an answer comes */
-	struct failure last; /* of the latest try that is being repeated; error 0: none */
 	char *path;
 	void (*done)(void *data, int error, struct listing *listing);
 	void *data;

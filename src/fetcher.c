@@ -189,7 +189,8 @@ static void on_timer(uv_timer_t *timer)
 	fetcher_wake(timer->data);
 }
 
-/* Comes back when the pause ends or the next call to repeat is due. */
+/* Comes back when the pause ends or the next call to repeat is due. What is due already waits for
+ * an answer, a token or the end of another fetch, which wake the pump themselves. */
 static void set_timer(struct fetcher *fetcher, int64_t now_ms)
 {
 	struct fetch_list *lists[] = {&fetcher->foreground, &fetcher->background};
@@ -201,15 +202,16 @@ static void set_timer(struct fetcher *fetcher, int64_t now_ms)
 	for (i = 0; i < 2; i++) {
 		TAILQ_FOREACH (fetch, lists[i], link) {
 			TAILQ_FOREACH (call, &fetch->calls, link) {
-				if (!call->transfer && call->due_ms < due_ms)
-					due_ms = call->due_ms;
+				int64_t at_ms = call->due_ms > fetcher->pause_until_ms
+							? call->due_ms
+							: fetcher->pause_until_ms;
+
+				if (!call->transfer && at_ms > now_ms && at_ms < due_ms)
+					due_ms = at_ms;
 			}
 		}
 	}
-	if (due_ms < fetcher->pause_until_ms)
-		due_ms = fetcher->pause_until_ms;
-	/* What is due already waits for an answer or a token, which wake the pump themselves. */
-	if (due_ms == INT64_MAX || due_ms <= now_ms)
+	if (due_ms == INT64_MAX)
 		uv_timer_stop(&fetcher->timer);
 	else
 		loop_timer_start(&fetcher->timer, on_timer, due_ms - now_ms);

@@ -53,7 +53,7 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	if (tree_lookup(fs->tree, handle->dir.resource, handle->listing, entry, &slot->node))
 		return -ENOMEM;
 	slot->param.ino = entry->ino;
-	slot->param.entry_timeout = tree_timeout_s(fs->tree, handle->dir.resource);
+	slot->param.entry_timeout = tree_refill_timeout_s(fs->tree, handle->dir.resource);
 	slot->param.attr_timeout = slot->param.entry_timeout;
 	fs_entry_attr(fs, slot->node, entry, &slot->param.attr, &slot->param.attr_timeout);
 	return 0;

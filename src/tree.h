@@ -90,6 +90,11 @@ uint64_t tree_publication(const struct resource *resource);
 /* Seconds for which the kernel may keep what it is told from the resource now. */
 double tree_timeout_s(const struct tree *tree, const struct resource *resource);
 
+/* The same for what a whole directory is refilled with. A listing that is past ttl, and shown while
+ * a new one is fetched, holds long enough for the command that reads the directory: or it would
+ * look up each entry by itself. */
+double tree_refill_timeout_s(const struct tree *tree, const struct resource *resource);
+
 /* The node of that inode number, or NULL if the kernel should not know it. */
 struct node *tree_node(struct tree *tree, uint64_t ino);
 /* Adds one to the lookup count of the entry's node, making it if need be. -ENOMEM, or -EBADMSG when

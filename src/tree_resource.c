@@ -14,6 +14,8 @@
 
 /* A resource whose fetch failed is not asked for again sooner, however many want it. */
 #define ERROR_TTL_MS 1000
+/* For so long, or a tenth of ttl, the kernel may keep a refill that is old already. */
+#define REFILL_MS_MAX 1000
 
 static struct resource **part_bucket(struct tree *tree, uint64_t ino)
 {
@@ -326,6 +328,14 @@ double tree_timeout_s(const struct tree *tree, const struct resource *resource)
 	int64_t age = tree_resource_age_ms(resource);
 
 	return age < tree->ttl_ms ? (double)(tree->ttl_ms - age) / 1000 : 0;
+}
+
+double tree_refill_timeout_s(const struct tree *tree, const struct resource *resource)
+{
+	int64_t least_ms = tree->ttl_ms / 10 < REFILL_MS_MAX ? tree->ttl_ms / 10 : REFILL_MS_MAX;
+	double timeout_s = tree_timeout_s(tree, resource);
+
+	return timeout_s > (double)least_ms / 1000 ? timeout_s : (double)least_ms / 1000;
 }
 
 uint64_t tree_publication(const struct resource *resource)

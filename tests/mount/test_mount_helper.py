@@ -111,6 +111,16 @@ def test_an_fstab_line(what, installed, place):
         daemon.wait_for_end()
 
 
+def test_mount_a_again_leaves_the_mount_as_it_is(installed, place):
+    """mount(8) does not recognise it by its source; a second one would hide the first."""
+    table = fstab(place, "_netdev,nofail")
+    with background(env=clean_environment(), path=place / "m", command=map(str, [*installed, "mount", "-a", "-T", table])) as daemon:
+        done = daemon.inside("mount", "-a", "-T", table)
+        assert "already mounted" in done.stderr
+        the_mount(daemon)
+        assert len(os.listdir(daemon / "binders")) == 3
+
+
 def test_mount_a_leaves_noauto_lines_alone(installed, place):
     table = fstab(place, "_netdev,nofail,noauto")
     daemon = Background([*installed, "mount", "-a", "-T", str(table)], clean_environment(), place / "m")

@@ -101,6 +101,60 @@ static void test_the_budget_is_for_all_together(void **state)
 	assert_true(server.open_max <= CONNECTIONS + 2);
 }
 
+/* What was received so far is held in memory, so only so many are begun; where somebody waits,
+ * more. */
+static void test_few_are_begun_in_the_background(void **state)
+{
+	unsigned begun;
+
+	(void)state;
+	HOLDS(PAGE_URL, FOREVER);
+	for (size_t i = 0; i < FETCHES_MAX - 1; i++)
+		start(i, "A", false);
+	RUN_UNTIL(&loop, server_waiting(&server) > 0);
+	run_for(&loop, 100);
+	begun = server_count(&server, DRIVE_URL);
+	assert_in_range(begun, 1, FETCHES_MAX - 2);
+	/* Room in the budget of requests is not the reason. */
+	start(FETCHES_MAX - 1, NULL, true);
+	if (server_waiting(&server) < CONNECTIONS)
+		assert_int_equal(await(FETCHES_MAX - 1), 0);
+	rules_clear();
+	release();
+	for (size_t i = 0; i < FETCHES_MAX; i++) {
+		RUN_UNTIL(&loop, outcomes[i].calls);
+		assert_int_equal(outcomes[i].error, 0);
+	}
+}
+
+/* All that were begun back off, nothing is under way, and others are not begun for their sake: the
+ * clock must bring them back. */
+static void test_all_that_were_begun_back_off(void **state)
+{
+	(void)state;
+	REFUSES(DRIVE_URL, 4, 503);
+	REFUSES(SCHEMA_URL, 4, 503);
+	for (size_t i = 0; i < FETCHES_MAX; i++)
+		start(i, "A", false);
+	for (size_t i = 0; i < FETCHES_MAX; i++)
+		assert_int_equal(await(i), 0);
+}
+
+/* Who is cancelled makes room. */
+static void test_a_cancelled_fetch_makes_room(void **state)
+{
+	(void)state;
+	HOLDS(DRIVE_URL, 1);
+	start(0, "A", true);
+	start(1, "B", true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	run_for(&loop, 30);
+	assert_string_equal(order_seen(), "A");
+	fetch_cancel(outcomes[0].fetch);
+	assert_int_equal(await(1), 0);
+	assert_int_equal(outcomes[0].calls, 0);
+}
+
 /* ---- Pauses. ---- */
 
 static void test_a_429_pauses_everything(void **state)
@@ -513,6 +567,9 @@ int main(void)
 		TEST_SINGLE(test_who_is_waited_for_now_moves_up),
 		TEST_SINGLE(test_equals_take_turns),
 		TEST(test_the_budget_is_for_all_together),
+		TEST(test_few_are_begun_in_the_background),
+		TEST(test_all_that_were_begun_back_off),
+		TEST_SINGLE(test_a_cancelled_fetch_makes_room),
 		TEST(test_a_429_pauses_everything),
 		TEST(test_a_429_that_names_no_time),
 		TEST(test_429_without_end),

@@ -314,18 +314,35 @@ static void test_a_call_that_is_switched_off_later(void **state)
 	assert_int_equal(asked(&run, SUB_URL("")), 0);
 }
 
+/* 403 as well: what the client may not see must not hide the rest. */
 static void test_what_a_binder_does_without(void **state)
 {
+	struct buf text = BUF_INIT(1000);
+
 	(void)state;
-	RUN_PART(&run, NO_FOLDERS, {METADATA_URL, "", 404}, NO_DOCUMENTS);
+	for (int status = 403; status <= 404; status++) {
+		RUN_PART(&run, NO_FOLDERS, {METADATA_URL, "", status}, NO_DOCUMENTS);
+		assert_int_equal(run.error, 0);
+		assert_null(at_path(&run, "metadata-elements.json"));
+		assert_non_null(at_path(&run, "binder.json"));
+	}
+	RUN_PART(&run, {DRIVE_URL, "[" DIR("1") "," DIR("2") "]", 0}, NO_METADATA,
+		 {PAGE_URL("1"), PAGE("1", "3", DOC_IN("D", "\"SUB\"")), 0},
+		 {SUB_URL("1"), "", 403}, {SUB_URL("2"), "[" DIR("3") "]", 0},
+		 {SUB_URL("3"), "", 403});
 	assert_int_equal(run.error, 0);
-	assert_null(at_path(&run, "metadata-elements.json"));
-	assert_non_null(at_path(&run, "binder.json"));
+	assert_non_null(at_path(&run, "dir 2/dir 3"));
+	assert_non_null(at_path(&run, "SUB/D.pdf.json"));
+	/* It says nothing of the call. */
+	assert_int_equal(asked(&run, SUB_URL("")), 3);
+	provider_ibinder.describe(run.provider, &text);
+	assert_string_equal(buf_str(&text), "");
 }
 
 static void test_what_a_binder_does_not_do_without(void **state)
 {
-	static const int other[] = {400, 401, 403, 409, 500, 503};
+	static const int other[] = {400, 401, 409, 500, 503};
+	static const int most[] = {400, 401, 403, 404, 405, 500};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(other); i++) {
@@ -337,10 +354,12 @@ static void test_what_a_binder_does_not_do_without(void **state)
 	}
 	RUN_PART(&run, NO_FOLDERS, {METADATA_URL, "", 405}, NO_DOCUMENTS);
 	assert_int_equal(run.error, -405);
-	RUN_PART(&run, {DRIVE_URL, "", 404}, NO_METADATA, NO_DOCUMENTS);
-	assert_int_equal(run.error, -404);
-	RUN_PART(&run, NO_FOLDERS, NO_METADATA, {PAGE_URL("1"), "", 404});
-	assert_int_equal(run.error, -404);
+	for (size_t i = 0; i < COUNT(most); i++) {
+		RUN_PART(&run, {DRIVE_URL, "", most[i]}, NO_METADATA, NO_DOCUMENTS);
+		assert_int_equal(run.error, -most[i]);
+		RUN_PART(&run, NO_FOLDERS, NO_METADATA, {PAGE_URL("1"), "", most[i]});
+		assert_int_equal(run.error, -most[i]);
+	}
 }
 
 /* ---- Documents. ---- */
@@ -451,33 +470,53 @@ static void test_metadata_elements_are_shown_as_they_come(void **state)
 	assert_body("metadata-elements.json", "{\"a\": -0, \"b\": 1E400, \"a\": \"\\u0000\"}\n");
 }
 
-static uint64_t ino_for_tenant(const char *tenant_id)
+/* The inode number of an entry of a binder in which folder F holds document D. */
+static uint64_t ino_in(const char *tenant_id, const char *binder, const char *path)
 {
+	static const char *const bodies[] = {"[" DIR("F") "]", "[]",
+					     PAGE("1", "3", DOC_IN("D", "\"F\""))};
 	struct config config = ibinder_config;
 	struct provider_task *task = NULL;
-	struct listing *listing = NULL;
-	struct provider *provider = NULL;
+	struct http_request request;
+	uint64_t tag;
 	uint64_t ino;
 
 	config.tenant_id = (char *)tenant_id;
-	assert_int_equal(provider_ibinder.provider_new(&config, &provider), 0);
-	assert_int_equal(
-		provider_ibinder.task_new(
-			provider, &(struct provider_resource){PROVIDER_PART, "B", "{}", 2}, &task),
-		0);
-	assert_int_equal(provider_ibinder.task_finish(task, NULL, NOW, &listing), 0);
-	ino = listing->entries[0].ino;
-	listing_unref(listing);
+	config.subfolders_path = (char *)"";
+	assert_int_equal(provider_ibinder.provider_new(&config, &run.provider), 0);
+	assert_int_equal(provider_ibinder.task_new(
+				 run.provider,
+				 &(struct provider_resource){PROVIDER_PART, binder, "{}", 2},
+				 &task),
+			 0);
+	for (size_t i = 0; i < COUNT(bodies); i++) {
+		const struct row row = {"", bodies[i], 0};
+
+		assert_int_equal(provider_ibinder.task_next(task, &request, &tag), 0);
+		http_request_fini(&request);
+		assert_int_equal(answer(task, tag, &row), 0);
+	}
+	assert_int_equal(provider_ibinder.task_finish(task, NULL, NOW, &run.listing), 0);
 	provider_ibinder.task_free(task);
-	provider_ibinder.provider_free(provider);
+	ino = at_path(&run, path)->ino;
+	run_fini(&run);
 	return ino;
 }
 
-static void test_tenants_do_not_share_inode_numbers(void **state)
+/* One inode number is one object: a document wherever it is, a folder in its binder. Servers may
+ * use one folder id in several binders. */
+static void test_whose_inode_numbers_differ(void **state)
 {
 	(void)state;
-	assert_true(ino_for_tenant(TENANT) == ino_for_tenant(TENANT));
-	assert_true(ino_for_tenant(TENANT) != ino_for_tenant("another"));
+	assert_true(ino_in(TENANT, "B", "dir F") == ino_in(TENANT, "B", "dir F"));
+	assert_true(ino_in(TENANT, "B", "dir F") != ino_in(TENANT, "C", "dir F"));
+	assert_true(ino_in(TENANT, "B", "dir F/folder.json") !=
+		    ino_in(TENANT, "C", "dir F/folder.json"));
+	assert_true(ino_in(TENANT, "B", "dir F/D.pdf.json") ==
+		    ino_in(TENANT, "C", "dir F/D.pdf.json"));
+	assert_true(ino_in(TENANT, "B", "dir F/D.pdf.json") !=
+		    ino_in("another", "B", "dir F/D.pdf.json"));
+	assert_true(ino_in(TENANT, "B", "dir F") != ino_in("another", "B", "dir F"));
 }
 
 int main(void)
@@ -502,7 +541,7 @@ int main(void)
 		TEST(test_documents_find_their_folder),
 		TEST(test_documents_are_dated),
 		TEST(test_metadata_elements_are_shown_as_they_come),
-		TEST(test_tenants_do_not_share_inode_numbers),
+		TEST(test_whose_inode_numbers_differ),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

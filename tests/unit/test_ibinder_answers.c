@@ -126,6 +126,39 @@ static void test_a_total_that_drops_to_nothing(void **state)
 	assert_int_equal(asked(&run, "POST"), 4);
 }
 
+/* A page with less on it than was announced: perhaps a moment's confusion, so all are read again.
+ */
+static void test_a_page_that_lacks_something(void **state)
+{
+	(void)state;
+	RUN_PAGES({PAGE_URL("1"), PAGE("7", "3", DOC("1") "," DOC("2") "," DOC("3")), 0},
+		  {PAGE_URL("2"), PAGE("7", "3", DOC("4")), 0},
+		  {PAGE_URL("2"), PAGE("7", "3", DOC("4") "," DOC("5") "," DOC("6")), 0},
+		  {PAGE_URL("3"), PAGE("7", "3", DOC("7")), 0});
+	assert_int_equal(run.error, 0);
+	assert_int_equal(asked(&run, "POST"), 6);
+	assert_int_equal(count_kind(&run, LISTING_KIND_DOCUMENT), 7);
+}
+
+/* And if it goes on, documents would be hidden: that is no listing. */
+static void test_pages_that_always_lack_something(void **state)
+{
+	static const char *const lacking[] = {DOC("4"), DOC("4") "," DOC("5"), ""};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lacking); i++) {
+		struct buf page = BUF_INIT(1000);
+
+		buf_printf(&page, "{\"items\":[%s],\"totalCount\":7,\"pageSize\":3}", lacking[i]);
+		RUN_PAGES({PAGE_URL("1"), PAGE("7", "3", DOC("1") "," DOC("2") "," DOC("3")), 0},
+			  {PAGE_URL("2"), buf_str(&page), 0},
+			  {PAGE_URL("3"), PAGE("7", "3", DOC("7")), 0});
+		assert_int_equal(run.error, -EBADMSG);
+		assert_int_equal(asked(&run, "POST"), 9);
+		buf_reset(&page);
+	}
+}
+
 /* Every page says another total: the reading ends all the same. */
 static void test_pages_that_never_stand_still(void **state)
 {
@@ -467,6 +500,8 @@ int main(void)
 		TEST(test_a_total_that_grows),
 		TEST(test_a_total_that_shrinks),
 		TEST(test_a_total_that_drops_to_nothing),
+		TEST(test_a_page_that_lacks_something),
+		TEST(test_pages_that_always_lack_something),
 		TEST(test_pages_that_never_stand_still),
 		TEST(test_pages_of_the_wrong_kind),
 		TEST(test_a_page_size_that_changes),

@@ -363,6 +363,89 @@ static void test_a_directory_is_dated_when_its_entries_change(void **state)
 	listing_unref(after);
 }
 
+/* Only a listing that shows the very same lets the kernel keep what it was told. */
+static void test_equal_listings(void **state)
+{
+	static const struct object base[] = {FOLDER("f", NULL, "F"), DOC("d", "f", "D"),
+					     BINDER("b", "B", NULL, 5)};
+	static const struct object changed[][COUNT(base)] = {
+		{FOLDER("f", NULL, "G"), DOC("d", "f", "D"), BINDER("b", "B", NULL, 5)},
+		{FOLDER("f", NULL, "F"), DOC("d", "f", "E"), BINDER("b", "B", NULL, 5)},
+		{FOLDER("f", NULL, "F"), DOC("d", NULL, "D"), BINDER("b", "B", NULL, 5)},
+		{FOLDER("f", NULL, "F"), DOC("e", "f", "D"), BINDER("b", "B", NULL, 5)},
+		{FOLDER("f", NULL, "F"), DOC_OF("d", "f", "D", "{}", 0), BINDER("b", "B", NULL, 5)},
+		{FOLDER("f", NULL, "F"), DOC("d", "f", "D"), BINDER("b", "B", "{}", 5)},
+		{FOLDER("f", NULL, "F"), FOLDER("d", "f", "D"), BINDER("b", "B", NULL, 5)},
+	};
+	struct listing *first = build(base, COUNT(base), NULL, NOW);
+	struct listing *same = build(base, COUNT(base), first, LATER);
+	struct listing *fewer = build(base, COUNT(base) - 1, first, LATER);
+	struct listing *empty = BUILD(first, LATER);
+	struct listing *still_empty = BUILD(empty, LATER + 1);
+
+	(void)state;
+	assert_true(listing_equals(same, first));
+	assert_false(listing_equals(fewer, first));
+	assert_false(listing_equals(empty, first));
+	assert_true(listing_equals(still_empty, empty));
+	for (size_t i = 0; i < COUNT(changed); i++) {
+		struct listing *after = build(changed[i], COUNT(base), first, LATER);
+
+		assert_false(listing_equals(after, first));
+		listing_unref(after);
+	}
+	listing_unref(first);
+	listing_unref(same);
+	listing_unref(fewer);
+	listing_unref(empty);
+	listing_unref(still_empty);
+}
+
+/* What stays of a listing that had to go: no time may go back, and no change be missed. */
+static void test_husks(void **state)
+{
+	size_t alive = listing_bytes_alive();
+	struct listing *first =
+		BUILD(NULL, NOW, FOLDER("f", NULL, "F"), DOC_OF("dated", "f", "D", "{\"v\":1}", 5),
+		      DOC_OF("changed", "f", "C", "{\"v\":1}", 6), DOC("seen", "f", "S"));
+	struct listing *second = BUILD(
+		first, NOW + 1, FOLDER("f", NULL, "F"), DOC_OF("dated", "f", "D", "{\"v\":2}", 5),
+		DOC_OF("changed", "f", "C", "{\"v\":1}", 6), DOC("seen", "f", "S"));
+	struct listing *husk = listing_husk(second);
+	struct listing *after;
+
+	(void)state;
+	listing_unref(first);
+	listing_unref(second);
+	assert_non_null(husk);
+	assert_int_equal(listing_bytes_alive(), alive + husk->bytes);
+	assert_null(listing_find_ino(husk, 4711));
+	assert_null(listing_find_seen(husk, 4711));
+	after = BUILD(husk, LATER, FOLDER("f", NULL, "F"),
+		      DOC_OF("dated", "f", "D", "{\"v\":2}", 5),
+		      DOC_OF("changed", "f", "C", "{\"v\":9}", 6), DOC("seen", "f", "S"),
+		      DOC_OF("new", "f", "N", NULL, 7));
+	check_listing(after);
+	assert_int_equal(mtime_at(after, "F/D.json"), NOW + 1);
+	assert_int_equal(mtime_at(after, "F/C.json"), LATER);
+	assert_int_equal(mtime_at(after, "F/S.json"), NOW);
+	assert_int_equal(mtime_at(after, "F/N.json"), 7);
+	assert_false(listing_equals(after, husk));
+	listing_unref(husk);
+	listing_unref(after);
+	assert_int_equal(listing_bytes_alive(), alive);
+
+	after = BUILD(NULL, NOW);
+	husk = listing_husk(after);
+	assert_non_null(husk);
+	assert_null(listing_find_seen(husk, 0));
+	listing_unref(after);
+	after = BUILD(husk, LATER, DOC("d", NULL, "D"));
+	assert_int_equal(mtime_at(after, "D.json"), LATER);
+	listing_unref(after);
+	listing_unref(husk);
+}
+
 /* ---- Bounds, references. ---- */
 
 static void test_bounded_by_max_bytes(void **state)
@@ -401,6 +484,37 @@ static void test_bounded_by_max_bytes(void **state)
 				-EFBIG);
 		listing_builder_free(builder);
 	}
+}
+
+static void test_builders_are_counted(void **state)
+{
+	size_t before = listing_bytes_building();
+	struct listing_builder *builders[LISTING_BUILDING_TIMES + 2];
+	const struct object object = DOC_OF("d", NULL, "D", NULL, 0);
+	struct listing_builder *builder = builder_with(&object, 1);
+	static char json[50002];
+	unsigned full = 0;
+
+	(void)state;
+	assert_true(listing_bytes_building() > before);
+	listing_builder_free(builder);
+	assert_int_equal(listing_bytes_building(), before);
+
+	/* Each within its bound, and all together too many. */
+	memset(json, '7', sizeof(json) - 1);
+	for (size_t i = 0; i < COUNT(builders); i++) {
+		const struct object large = DOC_OF("d", NULL, "D", json, 0);
+		int error;
+
+		assert_int_equal(listing_builder_new("", "", 60000, &builders[i]), 0);
+		error = add(builders[i], &large);
+		full += error == -EFBIG;
+		assert_true(error == 0 || error == -EFBIG);
+	}
+	assert_in_range(full, 1, COUNT(builders) - 3);
+	for (size_t i = 0; i < COUNT(builders); i++)
+		listing_builder_free(builders[i]);
+	assert_int_equal(listing_bytes_building(), before);
 }
 
 static void test_references_and_memory_in_use(void **state)
@@ -442,7 +556,10 @@ int main(void)
 		cmocka_unit_test(test_what_did_not_change_keeps_time_and_version),
 		cmocka_unit_test(test_an_observed_change_is_dated_now),
 		cmocka_unit_test(test_a_directory_is_dated_when_its_entries_change),
+		cmocka_unit_test(test_equal_listings),
+		cmocka_unit_test(test_husks),
 		cmocka_unit_test(test_bounded_by_max_bytes),
+		cmocka_unit_test(test_builders_are_counted),
 		cmocka_unit_test(test_references_and_memory_in_use),
 	};
 
