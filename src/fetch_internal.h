@@ -32,8 +32,8 @@ struct fetch {
 	struct listing *previous;
 	TAILQ_HEAD(, call) calls;
 	bool foreground;
-	bool started;	     /* a request was sent: what was received adds up */
-	bool exhausted;	     /* the task has no request until an answer comes */
+	bool started;	/* a request was sent: what was received adds up */
+	bool exhausted; /* the task has no request until an answer comes */
 	char *path;
 	void (*done)(void *data, int error, struct listing *listing);
 	void *data;

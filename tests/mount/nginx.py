@@ -52,7 +52,7 @@ class Authority:
         self.directory = pathlib.Path(directory)
         self.file, self.key = self.directory / "ca.crt", self.directory / "ca.key"
         openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.key)
-        openssl("req", "-x509", "-new", "-key", self.key, "-days", "2", "-subj", "/CN=ibinderfs tests", "-out", self.file)
+        openssl("req", "-x509", "-new", "-key", self.key, "-days", "2", "-subj", "/CN=tests", "-out", self.file)
 
     def certificate(self, name, hosts="DNS:localhost,IP:127.0.0.1", days=2, self_signed=False):
         """Paths of a certificate and its key."""

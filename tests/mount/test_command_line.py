@@ -63,7 +63,8 @@ MISTAKES = {
     "long option with a value": (["--client-secret=hush", "M"], "unknown option --client-secret; see ibinderfs --help"),
     "value where none goes": (["--check=yes"], "--check takes no value"),
     "-o without anything": (["M", "-o"], "-o needs a value"),
-    "setting that does not exist": (["M", "-o", "frobnicate=1"], "-o: unknown setting 'frobnicate'; see ibinderfs --help"),
+    "setting that does not exist": (["M", "-o", "frobnicate=1"],
+                                    "-o: unknown setting 'frobnicate'; see ibinderfs --help"),
     "setting misspelt": (["M", "-o", "time_out=3"], "-o: unknown setting 'time_out'; did you mean timeout?"),
     "value missing": (["M", "-o", "ttl"], "-o ttl: needs a value: ttl=SECONDS"),
     "no number": (["M", "-o", "ttl=soon"], "-o ttl: 'soon' is no number of seconds, such as 60 or 0.5"),
@@ -75,14 +76,16 @@ MISTAKES = {
     "user": (["M", "-o", "uid=nobody-like-this"], "-o uid: 'nobody-like-this' is no user's name or number"),
     "mode": (["M", "-o", "umask=9"], "-o umask: '9' is no octal mode such as 027"),
     "URL": (["M", "-o", "api_url=ftp://x/"], "-o api_url: must begin with https://"),
-    "URL with a password": (["M", "-o", "api_url=https://u:hush@x/"], "-o api_url: must not hold a user name or password"),
+    "URL with a password": (["M", "-o", "api_url=https://u:hush@x/"],
+                            "-o api_url: must not hold a user name or password"),
     "file that is not there": (["M", "-o", "ca_file=/nonexistent/ca"],
                                "-o ca_file: cannot read /nonexistent/ca: No such file or directory"),
     "both allow": (["M", "-o", "allow_other,allow_root"], "allow_other and allow_root exclude each other"),
     "secret command on the command line": (["M", "-o", "client_secret_command=hush"],
                                            "-o client_secret_command: only the configuration file takes it"),
     "configuration file without section": (["M", "-o", "config=/nonexistent"],
-                                           "-o config: nothing is read from /nonexistent without SOURCE, the name of a section"),
+                                           "-o config: nothing is read from /nonexistent without SOURCE, the name of "
+                                           "a section"),
     "check and demo": (["--check", "--demo", "M"], "--check and --demo exclude each other"),
     "demo with a source": (["--demo", "acme", "M"], "too many arguments; see ibinderfs --help"),
     "demo with an account": (["--demo", "M", "-o", "tenant_id=t"], "-o tenant_id: --demo brings its own"),
@@ -118,7 +121,8 @@ FILE_MISTAKES = {
     "no section": ("ttl = 1\n", "F:1: a setting stands before the first [section]"),
     "nonsense": ("[acme]\nnonsense\n", "F:2: neither [section] nor key = value nor a ; comment"),
     "credential": ("[acme]\ntenant_id = t\nclient_id = c\n",
-                   "client_secret_file (IBINDER_CLIENT_SECRET) is not set: put it into section [acme] of F or into the environment"),
+                   "client_secret_file (IBINDER_CLIENT_SECRET) is not set: put it into section [acme] of F or "
+                   "into the environment"),
     "secret file": (CONFIG, "cannot read client_secret_file D/acme.secret: No such file or directory"),
 }
 
@@ -135,7 +139,7 @@ def test_a_mistake_in_the_file_is_named_with_its_line(kind, tmp_path):
 
 def test_no_configuration_file_at_all_says_where_it_was_looked_for(tmp_path):
     answer = refused("acme", tmp_path, env={"HOME": str(tmp_path)}, path=tmp_path)
-    assert answer.startswith(f"no configuration file for [acme]: there is no {tmp_path}/.config/ibinderfs/config"), answer
+    assert answer.startswith(f"no configuration file for [acme]: there is no {tmp_path}/.config/ibinderfs/config")
     answer = refused("acme", tmp_path, "-o", f"config={tmp_path}/c", path=tmp_path)
     assert answer == f"no configuration file for [acme]: there is no {tmp_path}/c"
 
@@ -151,7 +155,8 @@ def test_the_home_directory_s_configuration_is_found(sim, tmp_path):
 
 
 def test_a_mount_point_that_is_not_there(tmp_path):
-    assert refused(tmp_path / "m", env=ACCOUNT, path=tmp_path / "m") == f"{tmp_path}/m: No such file or directory: make the directory first"
+    answer = refused(tmp_path / "m", env=ACCOUNT, path=tmp_path / "m")
+    assert answer == f"{tmp_path}/m: No such file or directory: make the directory first"
 
 
 def test_a_mount_point_that_is_a_file(tmp_path):
@@ -243,8 +248,10 @@ TROUBLE = {
                  r"EHOSTUNREACH binders: .*check the network, DNS and proxy="),
     "silent token endpoint": ({}, ("token", "hang"), "token", r"ETIMEDOUT(.|\n)*raise timeout="),
     "silent API": ({}, ("binders", "hang"), "listing", r"ETIMEDOUT(.|\n)*raise timeout="),
-    "redirecting token endpoint": ({}, ("token", "redirect"), "token", r"\(HTTP 302\).*do not follow redirects; check api_url= and auth_url="),
-    "redirecting API": ({}, ("binders", "redirect"), "listing", r"\(HTTP 302\).*do not follow redirects; check api_url= and auth_url="),
+    "redirecting token endpoint": ({}, ("token", "redirect"), "token",
+                                   r"\(HTTP 302\).*do not follow redirects; check api_url= and auth_url="),
+    "redirecting API": ({}, ("binders", "redirect"), "listing",
+                        r"\(HTTP 302\).*do not follow redirects; check api_url= and auth_url="),
     "TLS at the token endpoint": ({"IBINDER_AUTH_URL": "https://127.0.0.1:PORT/connect/token"}, None, "token",
                                   r"EPROTO token: .*check ca_file=, proxy= and the clock"),
     "TLS at the API": ({"IBINDER_API_URL": "https://127.0.0.1:PORT/api"}, None, "listing",
@@ -339,10 +346,12 @@ def test_demo_heeds_neither_account_nor_configuration_nor_proxies(tmp_path):
     (tmp_path / "ibinderfs").mkdir()
     (tmp_path / "ibinderfs/config").write_text("nonsense\n")
     (tmp_path / "m").mkdir()
-    env = {**clean_environment(), "XDG_CONFIG_HOME": str(tmp_path), "IBINDER_TENANT_ID": "wrong", "IBINDER_CLIENT_ID": "wrong",
-           "IBINDER_CLIENT_SECRET": "wrong", "IBINDER_API_URL": "nonsense", "IBINDER_AUTH_URL": "nonsense",
+    env = {**clean_environment(), "XDG_CONFIG_HOME": str(tmp_path), "IBINDER_TENANT_ID": "wrong",
+           "IBINDER_CLIENT_ID": "wrong", "IBINDER_CLIENT_SECRET": "wrong",
+           "IBINDER_API_URL": "nonsense", "IBINDER_AUTH_URL": "nonsense",
            "http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
-    with background("--demo", tmp_path / "m", env=env, path=tmp_path / "m"):
+    options = ["-o", "proxy=http://127.0.0.1:1"]
+    with background("--demo", tmp_path / "m", *options, env=env, path=tmp_path / "m"):
         demo_tour(tmp_path / "m")
 
 
@@ -361,7 +370,8 @@ def test_demo_works_from_an_installed_prefix_that_was_moved(tmp_path):
     installed = list((tmp_path / "root").rglob("bin/ibinderfs"))
     assert len(installed) == 1
     (tmp_path / "m").mkdir()
-    with background("--demo", tmp_path / "m", env=clean_environment(), path=tmp_path / "m", command=installed) as daemon:
+    path = tmp_path / "m"
+    with background("--demo", path, env=clean_environment(), path=path, command=installed) as daemon:
         demo_tour(tmp_path / "m")
         server = next(pid for pid in daemon.left if program_of(pid) == "ibinderfs-sim")
         assert os.readlink(f"/proc/{server}/exe").startswith(str(tmp_path / "root"))

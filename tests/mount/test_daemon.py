@@ -72,7 +72,7 @@ def test_is_detached(sim, tmp_path):
 
 def test_a_pipeline_ends(sim, tmp_path):
     env = {**environment_for(sim), "binary": BINARY, "dir": str(tmp_path)}
-    with background(env=env, path=tmp_path, command=["sh", "-c", '"$binary" "$dir" 2>&1 | cat; x=$("$binary" --version)']):
+    with background(env=env, path=tmp_path, command=["sh", "-c", '"$binary" "$dir" 2>&1 | cat']):
         assert os.path.ismount(tmp_path)
 
 
@@ -118,8 +118,9 @@ def test_a_foreign_mount_point_fails_with_the_reason(sim, tmp_path):
 def test_a_mount_point_behind_a_closed_directory_fails_with_the_reason(sim, tmp_path):
     (tmp_path / "m").mkdir()
     os.chmod(tmp_path, 0o700)
-    told = failing([*OWN_DEV, "/nonexistent", *AS_NOBODY, BINARY, str(tmp_path / "m")], environment_for(sim), tmp_path / "m")
-    assert told == f"ibinderfs: error: {tmp_path}/m: Permission denied\n"
+    path = tmp_path / "m"
+    told = failing([*OWN_DEV, "/nonexistent", *AS_NOBODY, BINARY, path], environment_for(sim), path)
+    assert told == f"ibinderfs: error: {path}: Permission denied\n"
 
 
 @pytest.mark.parametrize("foreground", [False, True])
@@ -239,7 +240,8 @@ def test_allow_other_lets_others_in_and_umask_keeps_them_out(sim):
 def test_uid_gid_and_umask_are_shown(sim, tmp_path):
     group = grp.getgrnam("daemon")
     with mounted(sim, "uid=nobody,gid=daemon,umask=027", path=tmp_path):
-        for path, mode in ((tmp_path, 0o40550), (tmp_path / "binders", 0o40550), (tmp_path / ".ibinderfs/status", 0o100440)):
+        for name, mode in (("", 0o40550), ("binders", 0o40550), (".ibinderfs/status", 0o100440)):
+            path = tmp_path / name
             shown = os.stat(path)
             assert (shown.st_uid, shown.st_gid, shown.st_mode) == (NOBODY, group.gr_gid, mode), path
 
@@ -270,7 +272,8 @@ def test_an_ordinary_user_mounts_and_unmounts(sim):
             try:
                 daemon.signal(signal.SIGTERM)
                 daemon.wait_for_end()
-                left = run("nsenter", f"--mount=/proc/self/fd/{watcher}", "cat", "/proc/self/mountinfo", pass_fds=[watcher])
+                look = ["nsenter", f"--mount=/proc/self/fd/{watcher}", "cat", "/proc/self/mountinfo"]
+                left = run(*look, pass_fds=[watcher])
                 assert str(path) not in left
             finally:
                 os.close(watcher)
@@ -286,7 +289,8 @@ def test_an_ordinary_user_s_dead_mount_is_cleared(sim):
     """
     with open_directory() as path:
         os.chown(path, NOBODY, NOBODY)
-        daemon = Background([*OWN_DEV, "/nonexistent", *AS_NOBODY, "sh", "-ec", script, "sh", str(path)], environment_for(sim), path)
+        command = [*OWN_DEV, "/nonexistent", *AS_NOBODY, "sh", "-ec", script, "sh", str(path)]
+        daemon = Background(command, environment_for(sim), path)
         assert daemon.returncode == 0, daemon.stderr
         daemon.kill()  # only to reap the two
         assert len(daemon.stdout.splitlines()) == 6
@@ -343,7 +347,8 @@ def test_in_the_background_standard_error_is_kept_if_it_is_the_log(sim, tmp_path
     """As in: ibinderfs acme /mnt -o log=stderr 2>>/var/log/ibinderfs"""
     (tmp_path / "m").mkdir()
     command = ["sh", "-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", str(tmp_path / "log"), BINARY]
-    with background(tmp_path / "m", "-o", "log=stderr", env=environment_for(sim), path=tmp_path / "m", command=command) as daemon:
+    path = tmp_path / "m"
+    with background(path, "-o", "log=stderr", env=environment_for(sim), path=path, command=command) as daemon:
         daemon.signal(signal.SIGUSR1)
         wait_until(lambda: "ibinderfs: status: server" in (tmp_path / "log").read_text())
 
@@ -401,7 +406,8 @@ def test_sighup_reads_the_secret_again(sim, tmp_path):
     secret.chmod(0o600)
     (tmp_path / "config").write_text("[acme]\nclient_secret_file = acme.secret\n")
     env = {"IBINDER_CLIENT_SECRET": ""}
-    with mounted(sim, f"config={tmp_path}/config", "ttl=0,stale=0,timeout=2", source="acme", path=tmp_path / "m", env=env) as mount:
+    options = [f"config={tmp_path}/config", "ttl=0,stale=0,timeout=2"]
+    with mounted(sim, *options, source="acme", path=tmp_path / "m", env=env) as mount:
         assert os.listdir(mount / "binders")
         sim.control("POST", "/settings", client_secret="a new one")
         sim.control("POST", "/tokens/revoke")

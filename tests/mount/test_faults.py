@@ -288,22 +288,29 @@ def walk(path):
     return sorted(os.path.relpath(os.path.join(at, name), path) for at, names, _ in os.walk(path) for name in names)
 
 
-@pytest.mark.parametrize("cold", [True, False], ids=["cold", "after-it-worked"])
-def test_a_404_for_one_folder_is_of_that_folder_alone(cold):
-    with simulated("--binders=1", "--folders=12", "--depth=2", "--documents=0") as sim:
-        with mounted(sim, "ttl=0.5,stale=0") as mount:
-            path = mount / "binders" / last_binder(sim)
-            if not cold:
-                whole = walk(path)
-                time.sleep(0.6)
-            sim.fault("subfolders", times=1, **status(404))
-            part = walk(path)
-            sim.clear()
-            time.sleep(0.6)
-            if cold:
-                whole = walk(path)
-            assert walk(path) == whole
-            assert set(part) < set(whole)
-            lost = set(whole) - set(part)
-            assert len({os.path.dirname(name) for name in lost}) == 1
-            assert "subfolders_path" not in mount.control("status")
+TREE = ("--binders=1", "--folders=12", "--depth=2", "--documents=0")
+
+
+def test_a_404_for_one_folder_is_of_that_folder_alone():
+    """Also when it is the first answer that the call ever gave."""
+    with simulated(*TREE) as sim, mounted(sim, "ttl=0.3,stale=0") as mount:
+        path = mount / "binders" / last_binder(sim)
+        sim.fault("subfolders", times=1, **status(404))
+        part = walk(path)
+        time.sleep(0.4)
+        whole = walk(path)
+        lost = set(whole) - set(part)
+        assert set(part) < set(whole) and len({os.path.dirname(name) for name in lost}) == 1
+        assert sim.stats()["routes"]["subfolders"] == 24 - len(lost)
+
+
+def test_a_404_after_the_call_has_worked_does_not_switch_it_off():
+    with simulated(*TREE) as sim, mounted(sim, "ttl=0.3,stale=0,connections=1") as mount:
+        path = mount / "binders" / last_binder(sim)
+        # The last folder asked about, which has none inside: no answer comes after this one.
+        sim.fault("subfolders", times=1, after=11, **status(404))
+        whole = walk(path)
+        time.sleep(0.4)
+        assert walk(path) == whole and any("/" in name for name in whole)
+        assert sim.stats()["routes"]["subfolders"] == 24
+        assert "subfolders_path" not in mount.control("status")

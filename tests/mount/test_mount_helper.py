@@ -114,7 +114,8 @@ def test_an_fstab_line(what, installed, place):
 def test_mount_a_again_leaves_the_mount_as_it_is(installed, place):
     """mount(8) does not recognise it by its source; a second one would hide the first."""
     table = fstab(place, "_netdev,nofail")
-    with background(env=clean_environment(), path=place / "m", command=map(str, [*installed, "mount", "-a", "-T", table])) as daemon:
+    command = map(str, [*installed, "mount", "-a", "-T", table])
+    with background(env=clean_environment(), path=place / "m", command=command) as daemon:
         done = daemon.inside("mount", "-a", "-T", table)
         assert "already mounted" in done.stderr
         the_mount(daemon)
@@ -151,7 +152,9 @@ def test_options_that_mount_passes_on_are_accepted(installed, place):
         assert {"ro", "nosuid", "nodev", "noexec"} <= options
 
 
-@pytest.mark.parametrize("words, status", [(["-f"], 0), (["-s", "-n", "-v", "-f", "-t", "ibinderfs", "-o", "rw"], 0), (["-x"], 1)])
+@pytest.mark.parametrize("words, status", [
+    (["-f"], 0), (["-s", "-n", "-v", "-f", "-t", "ibinderfs", "-o", "rw"], 0), (["-x"], 1),
+])
 def test_the_helper_s_own_flags(words, status, root, place):
     """Faked, it does nothing; what it does not know is an error."""
     (helper,) = root.rglob("mount.ibinderfs")
@@ -183,7 +186,8 @@ def test_mount_into_another_namespace(installed, place):
 
 
 def test_installing_puts_everything_in_its_place(root):
-    files = {str(path.relative_to(f"{root}{PREFIX}")) for path in pathlib.Path(f"{root}{PREFIX}").rglob("*") if path.is_file()}
+    top = pathlib.Path(f"{root}{PREFIX}")
+    files = {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
     for expected in ("bin/ibinderfs", "libexec/ibinderfs/ibinderfs-sim", "lib/systemd/system/ibinderfs@.service",
                      "share/man/man1/ibinderfs.1", "share/man/man8/mount.ibinderfs.8",
                      "share/bash-completion/completions/ibinderfs"):
@@ -198,8 +202,12 @@ def test_installing_puts_everything_in_its_place(root):
 
 def test_installing_with_another_prefix_keeps_to_it(tmp_path):
     """cmake --install --prefix: nothing goes elsewhere, and the helper finds its program."""
-    script = f'mount -t tmpfs none "{PREFIX}" && cmake --install "{BUILD}" --prefix "$1" >&2 && find "{PREFIX}" -type f && exec "$1/sbin/mount.ibinderfs" acme /nonexistent'
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path)], capture_output=True, text=True,
+    script = """
+        mount -t tmpfs none "$1" && cmake --install "$2" --prefix "$3" >&2 && find "$1" -type f &&
+        exec "$3/sbin/mount.ibinderfs" acme /nonexistent
+    """
+    command = ["unshare", "-m", "sh", "-c", script, "sh", PREFIX, BUILD, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True,
                           env={**clean_environment(), "PATH": "/usr/bin:/bin"}, check=False, timeout=30)
     assert done.stdout == "", "outside of the prefix"
     assert "ibinderfs: error: no configuration file for [acme]" in done.stderr, done.stderr
@@ -210,8 +218,8 @@ def test_manual_pages_have_no_warnings(page, root):
     need("man")
     path = f"{root}{PREFIX}/share/man/{page}"
     env = {**os.environ, "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "80"}
-    done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", path], env=env, capture_output=True,
-                          text=True, check=False, timeout=20)
+    command = ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", path]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -247,8 +255,8 @@ def test_completion_offers_options_settings_and_sections(root, place):
 def test_the_unit_is_sound(installed, root):
     need("systemd-analyze")
     unit = f"{PREFIX}/lib/systemd/system/ibinderfs@.service"
-    done = subprocess.run([*installed, "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit.replace("@", "@acme")],
-                          capture_output=True, text=True, check=False, timeout=30)
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit.replace("@", "@acme")]
+    done = subprocess.run([*installed, *command], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
@@ -258,15 +266,15 @@ def test_the_unit_leaves_what_mounting_needs(installed, place):
     settings = dict(re.findall(r"^(\w+)=(.*)$", unit, re.M))
     assert settings["CapabilityBoundingSet"] == "CAP_SYS_ADMIN" and settings["NoNewPrivileges"] == "yes"
     assert settings["LoadCredential"].startswith("client_secret:") and settings["Type"] == "forking"
-    words = settings["ExecStart"].replace("@CMAKE_INSTALL_FULL_BINDIR@", f"{PREFIX}/bin").replace("/mnt/%i", f"{place}/m")
-    words = words.replace("%i", "acme").split()
+    words = settings["ExecStart"].replace("@CMAKE_INSTALL_FULL_BINDIR@", f"{PREFIX}/bin")
+    words = words.replace("/mnt/%i", f"{place}/m").replace("%i", "acme").split()
     (place / "credentials").mkdir(mode=0o700)
     (place / "acme.secret").rename(place / "credentials/client_secret")
     (place / "credentials/client_secret").chmod(0o400)
     config = (place / "config").read_text().replace("acme.secret", "client_secret")
     (place / "config").write_text(config)
-    command = [*installed, "setpriv", "--bounding-set=-all,+sys_admin", "--no-new-privs", "--", "sh", "-c", 'umask 077; exec "$@"', "sh",
-               *words, "-o", f"config={place}/config"]
+    command = [*installed, "setpriv", "--bounding-set=-all,+sys_admin", "--no-new-privs", "--",
+               "sh", "-c", 'umask 077; exec "$@"', "sh", *words, "-o", f"config={place}/config"]
     env = {**clean_environment(), "CREDENTIALS_DIRECTORY": str(place / "credentials")}
     with background(env=env, path=place / "m", command=command) as daemon:
         assert len(os.listdir(daemon / "binders")) == 3

@@ -197,10 +197,11 @@ def test_no_wrong_secret_or_token_is_shown(sim, recorder, tmp_path):
 
 
 @pytest.mark.parametrize("words", [
-    ["-o", "client_secret=hush"], ["-o", "ttl=1,client_secret=hush,stale=3"], ["-o", "secret=hush"], ["--client-secret=hush"],
-    ["-o", "password=hush"], ["-o", "IBINDER_CLIENT_SECRET=hush"], ["-o", "auth_url=https://u:hush@h/"],
-    ["-o", "auth_url=https://h/?client_secret=hush"], ["-o", "proxy=http://u:hush@h/"], ["-o", "client_secret_command=echo hush"],
-    ["-o", "client_secret\\,hush1"],
+    ["-o", "client_secret=hush"], ["-o", "ttl=1,client_secret=hush,stale=3"], ["-o", "secret=hush"],
+    ["--client-secret=hush"], ["-o", "password=hush"], ["-o", "IBINDER_CLIENT_SECRET=hush"],
+    ["-o", "auth_url=https://u:hush@h/"],
+    ["-o", "auth_url=https://h/?client_secret=hush"], ["-o", "proxy=http://u:hush@h/"],
+    ["-o", "client_secret_command=echo hush"], ["-o", "client_secret\\,hush1"],
 ])
 def test_a_secret_on_the_command_line_is_refused_and_not_repeated(words, tmp_path):
     told = failing([BINARY, tmp_path, *words], account(1, IBINDER_CLIENT_SECRET="s"), tmp_path)
@@ -214,7 +215,8 @@ def test_the_refusal_says_where_a_secret_belongs(tmp_path):
 
 
 def test_a_stray_secret_in_the_file_is_not_repeated(tmp_path):
-    for lines in ("aHVzaA+/x==\n", "client_secret aHVzaA+/x==\n", "client_secretaHVzaA+/x=1\n", "client_secret = aHVzaA\nclient_secret = x\n"):
+    for lines in ("aHVzaA+/x==\n", "client_secret aHVzaA+/x==\n", "client_secretaHVzaA+/x=1\n",
+                  "client_secret = aHVzaA\nclient_secret = x\n"):
         told = failing([BINARY, "acme", tmp_path, "-o", configure(tmp_path, lines)], account(1), tmp_path)
         assert told.count("\n") == 1 and "aHVzaA" not in told, told
 
@@ -300,6 +302,7 @@ def test_what_is_no_good_file_is_refused_at_once(kind, sim, tmp_path):
         path.chmod(0o600)
     status, told = check_with_file(sim, tmp_path, path)
     assert status == 1 and str(path) in told
+    assert ("not a regular file" in told) is (kind in ("directory", "fifo", "device"))
     assert "xxx" not in told.replace(str(path), "")
     assert sim.stats()["routes"]["token"] == 0
 
@@ -366,8 +369,9 @@ print("{CANARY}")
 """)
     config = configure(tmp_path, f"client_secret_command = exec /usr/bin/python3 {script}\n")
     inherited = os.open("/dev/null", os.O_RDONLY)
-    command = ["sh", "-c", 'exec 7</etc/passwd; exec "$@"', "sh", BINARY, "acme", str(tmp_path / "m"), "-f", "-o", config]
-    process = subprocess.Popen(command, env=account(sim.port), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[inherited])
+    command = ["sh", "-c", 'exec 7</etc/passwd; exec "$@"', "sh"]
+    process = subprocess.Popen([*command, BINARY, "acme", str(tmp_path / "m"), "-f", "-o", config],
+                               env=account(sim.port), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[inherited])
     try:
         os.close(inherited)
         wait_until(lambda: os.path.ismount(tmp_path / "m"))

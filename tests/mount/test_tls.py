@@ -73,11 +73,13 @@ def test_host_names_are_verified_too(sim, authority, good, tmp_path):
 
 # What nginx serves; whether the daemon trusts our authority; what the explanation says.
 UNACCEPTABLE = {
-    "another host's certificate": ({"hosts": "DNS:elsewhere.example"}, "", True, "does not match target host name|no alternative certificate subject name matches"),
+    "another host's certificate": ({"hosts": "DNS:elsewhere.example"}, "", True,
+                                   "does not match target host name|no alternative certificate subject name matches"),
     "self-signed": ({"self_signed": True}, "", True, "self.signed certificate"),
     "an unknown authority": ({}, "", False, "unable to get local issuer certificate|self.signed certificate in"),
     "expired": ({"days": -1}, "", True, "certificate has expired"),
-    "TLS 1.1": ({}, "ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;", True, "alert protocol version|unsupported protocol"),
+    "TLS 1.1": ({}, "ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;", True,
+                "alert protocol version|unsupported protocol"),
 }
 
 
@@ -261,7 +263,7 @@ def test_a_ca_file_without_certificates_is_eproto(sim, good, tmp_path):
             assert "ca_file=" in mount.control("errors")
 
 
-def test_a_client_certificate_is_not_needed_to_be_told_so(sim, authority, good, tmp_path):
+def test_a_server_that_wants_a_client_certificate_is_an_error_and_no_hang(sim, authority, good, tmp_path):
     """A server that wants one ends the handshake, or answers 400; either is an error, no hang."""
     more = f"ssl_verify_client on; ssl_client_certificate {authority.file};"
     with nginx(tmp_path, sim.port, good, more=more) as server:

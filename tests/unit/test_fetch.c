@@ -211,18 +211,28 @@ static void test_what_may_pass_is_tried_again(void **state)
 	assert_int_equal(failures.total, 0);
 }
 
-static void test_a_broken_connection_is_tried_again_on_another(void **state)
+/* Where one connection broke the others that wait in the pool may be dead as well. */
+static void test_a_broken_connection_is_tried_again_on_a_fresh_one(void **state)
 {
 	unsigned accepted;
 
 	(void)state;
-	assert_int_equal(fetch(NULL), 0);
+	HOLDS(TOP_URL, 3);
+	for (size_t i = 0; i < 3; i++)
+		start(i, NULL, true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 3);
+	release();
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(await(i), 0);
+	for (size_t i = 0; i < 3; i++)
+		listing_unref(outcomes[i].listing);
+	memset(outcomes, 0, sizeof(outcomes));
 	accepted = server.accepted;
 	RESETS(TOP_URL, 1);
 	assert_int_equal(fetch(NULL), 0);
 	assert_int_equal(fetcher_counters(fetcher)->network_errors, 1);
 	assert_int_equal(fetcher_counters(fetcher)->retries, 1);
-	assert_true(server.accepted > accepted);
+	assert_int_equal(server.accepted, accepted + 1);
 }
 
 /* Only the request that failed is sent again. */
@@ -334,6 +344,23 @@ static void test_a_401_that_a_new_token_does_not_cure(void **state)
 	assert_int_equal(latest_failure()->status, 401);
 	rules_clear();
 	assert_int_equal(fetch(NULL), 0);
+}
+
+/* However far apart the refusals are. */
+static void test_a_slow_401_heals_once_as_well(void **state)
+{
+	(void)state;
+	HOLDS(TOP_URL, FOREVER);
+	start(0, NULL, true);
+	for (unsigned tries = 1; tries <= 2; tries++) {
+		RUN_UNTIL(&loop, server_waiting(&server) == 1);
+		clock_sleep(2 * TOKEN_REJECT_PAUSE_MS);
+		assert_int_equal(outcomes[0].calls, 0);
+		assert_int_equal(requests(), tries);
+		server_answer(&server.seen[server.seen_count - 1], 401, "", "");
+	}
+	assert_int_equal(await(0), -EACCES);
+	assert_int_equal(requests(), 2);
 }
 
 static void test_a_client_that_is_refused(void **state)
@@ -463,7 +490,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_more_than_memory_allows, set_up_small,
 						tear_down),
 		TEST(test_what_may_pass_is_tried_again),
-		TEST(test_a_broken_connection_is_tried_again_on_another),
+		TEST(test_a_broken_connection_is_tried_again_on_a_fresh_one),
 		TEST(test_a_page_that_fails_is_the_only_one_sent_again),
 		TEST(test_it_is_given_up_within_the_timeout),
 		TEST(test_back_off_grows),
@@ -471,6 +498,7 @@ int main(void)
 		TEST(test_a_401_heals_once),
 		TEST(test_many_401_cost_one_token),
 		TEST(test_a_401_that_a_new_token_does_not_cure),
+		TEST(test_a_slow_401_heals_once_as_well),
 		TEST_BARE(test_a_client_that_is_refused),
 		TEST(test_cancelled_at_once),
 		TEST_BARE(test_cancelled_while_it_waits_for_a_token),

@@ -25,6 +25,7 @@ static void test_escape(void **state)
 		const char *escaped;
 	} table[] = {
 		{S(""), ""},
+		{"not this", 0, ""},
 		{S("MNWI5YR89"), "MNWI5YR89"},
 		{S("-._~"), "-._~"},
 		{S("a b"), "a%20b"},
