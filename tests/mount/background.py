@@ -61,9 +61,14 @@ class Background:
         os.chmod(self.reports.name, 0o777)
         report = f"log_path={self.reports.name}/report"
         env = {**env, "ASAN_OPTIONS": report, "UBSAN_OPTIONS": f"halt_on_error=1:{report}"}
-        # Both ends with the command only if no descendant has kept its standard output or error.
-        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=20, check=False, text=True, **more)
+        try:
+            done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+                                  timeout=20, check=False, text=True, **more)
+        except subprocess.TimeoutExpired as hung:
+            self.left = children() - before
+            self.kill()
+            unmount_all(path)
+            raise AssertionError("the command hangs, or what it left keeps its standard output or error") from hung
         self.returncode, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
         self.left = children() - before
         daemons = [pid for pid in self.left if program_of(pid) == "ibinderfs" and not is_zombie(pid)]

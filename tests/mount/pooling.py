@@ -7,6 +7,7 @@ some imports `results` and `pooled`.
 import concurrent.futures
 import errno
 import json
+import signal
 import time
 
 import pytest
@@ -14,6 +15,11 @@ import pytest
 WORKERS = 12
 # What other cases at the same time, two cores and sanitizers may add to a duration.
 NOISE_S = 1.0
+
+
+def leave_children_to_the_main_thread():
+    """Else the end of a child, while the main thread starts another, can interrupt a call of ours."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,7 @@ def results(request):
         for item in request.session.items
         if item.module is request.module and hasattr(item.function, "check")
     ]
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(WORKERS, initializer=leave_children_to_the_main_thread) as pool:
         yield {item.nodeid: pool.submit(item.function.check, *item.callspec.params["case"]) for item in items}
 
 

@@ -371,7 +371,8 @@ print("{CANARY}")
     inherited = os.open("/dev/null", os.O_RDONLY)
     command = ["sh", "-c", 'exec 7</etc/passwd; exec "$@"', "sh"]
     process = subprocess.Popen([*command, BINARY, "acme", str(tmp_path / "m"), "-f", "-o", config],
-                               env=account(sim.port), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[inherited])
+                               env=account(sim.port), stdin=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, pass_fds=[inherited])
     try:
         os.close(inherited)
         wait_until(lambda: os.path.ismount(tmp_path / "m"))

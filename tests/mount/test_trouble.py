@@ -418,6 +418,7 @@ def test_a_daemon_that_was_stopped_for_long_goes_on():
             mount.signal(signal.SIGSTOP)
             time.sleep(2)
             sim.control("POST", "/settings", token_life=3600)
+            sim.control("POST", "/stats/reset")
             mount.signal(signal.SIGCONT)
             assert end_of(processes[0], 5)[0] != 0
         sim.clear()
