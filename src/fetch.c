@@ -76,14 +76,8 @@ static struct failure failure_of(const struct fetch *fetch, int error,
 {
 	struct failure failure = {.error = error};
 
-	if (response && !response->error) {
-		struct provider_problem problem;
-
-		failure.status = response->status;
-		fetch->fetcher->ops->explain(response, &problem);
-		memcpy(failure.title, problem.title, sizeof(failure.title));
-		memcpy(failure.trace_id, problem.trace_id, sizeof(failure.trace_id));
-	}
+	if (response)
+		token_explain(fetch->fetcher->token, response, &failure);
 	return failure;
 }
 

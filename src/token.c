@@ -84,20 +84,41 @@ static void granted(struct token *token, struct provider_grant *grant)
 	enter(token, TOKEN_HELD, grant->life_ms * 8 / 10 - random() % (grant->life_ms / 10 + 1));
 }
 
+/* Whether a text holds the beginning of a secret, or all of a short one. */
+static bool reveals(const char *text, const struct secret *secret)
+{
+	char start[9];
+
+	if (!secret->value || secret->len == 0)
+		return false;
+	snprintf(start, sizeof(start), "%s", secret->value);
+	return strstr(text, start) != NULL;
+}
+
+void token_explain(const struct token *token, const struct http_response *response,
+		   struct failure *failure)
+{
+	struct provider_problem problem;
+
+	failure->status = response->status;
+	if (response->error)
+		return;
+	token->ops->explain(response, &problem);
+	if (reveals(problem.title, &token->secret) || reveals(problem.title, &token->bearer) ||
+	    reveals(problem.trace_id, &token->secret) || reveals(problem.trace_id, &token->bearer))
+		return;
+	memcpy(failure->title, problem.title, sizeof(failure->title));
+	memcpy(failure->trace_id, problem.trace_id, sizeof(failure->trace_id));
+}
+
 static void failed(struct token *token, int error, const struct http_response *response)
 {
 	struct failure failure = {.error = error, .path = "token"};
 	int64_t asked_ms = response && response->retry_after_ms > 0 ? response->retry_after_ms : 0;
 	int64_t wait_ms;
 
-	failure.status = response ? response->status : 0;
-	if (response && !response->error) {
-		struct provider_problem problem;
-
-		token->ops->explain(response, &problem);
-		memcpy(failure.title, problem.title, sizeof(failure.title));
-		memcpy(failure.trace_id, problem.trace_id, sizeof(failure.trace_id));
-	}
+	if (response)
+		token_explain(token, response, &failure);
 	snprintf(failure.what, sizeof(failure.what), "%s",
 		 response && response->error ? response->text
 		 : error == -EACCES	     ? "the server refuses this client"

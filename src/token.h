@@ -49,6 +49,11 @@ const struct secret *token_get(struct token *token, uint64_t *ret_serial);
  * when that was tried less than TOKEN_REJECT_PAUSE_MS ago: a new token does not help. */
 bool token_reject(struct token *token, uint64_t serial);
 
+/* Notes in `failure` the status of an answer and what the server said, but not if that echoes the
+ * client's secret or the token. */
+void token_explain(const struct token *token, const struct http_response *response,
+		   struct failure *failure);
+
 enum token_state token_state(const struct token *token);
 /* 0 while a token is held or may come; else -errno of the last try. */
 int token_error(const struct token *token);

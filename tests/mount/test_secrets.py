@@ -196,6 +196,25 @@ def test_no_wrong_secret_or_token_is_shown(sim, recorder, tmp_path):
     assert {"errors", "log", "check"} <= set(found("invalid_client", traces))
 
 
+def test_a_server_that_echoes_them_cannot_make_them_shown(sim, recorder, tmp_path):
+    """What the server says of a failure is shown, unless it holds the secret or the token."""
+    (tmp_path / "m").mkdir()
+    env = account(recorder.port, IBINDER_CLIENT_SECRET=CANARY)
+    with mounted(sim, "log_level=debug,ttl=0,stale=0,timeout=2", path=tmp_path / "m", env=env) as mount:
+        os.listdir(mount / "binders")
+        (token,) = (sent.decode() for sent in recorder.tokens())
+        sim.fault("binders", "status", status=403, body=json.dumps({"title": f"no: {token}", "traceId": token}))
+        os.listdir(mount / "binders")  # shown as it was
+        wait_until(lambda: "the server forbids it" in mount.control("errors"))
+        sim.fault("token", "status", status=401, body=json.dumps({"error": f"{CANARY} is wrong"}))
+        mount.signal(signal.SIGHUP)
+        wait_until(lambda: "token          refused" in mount.control("status"))
+        traces = traces_of(mount)
+    traces["log"] = mount.log.encode()
+    assert found(CANARY, traces) == found(token, traces) == []
+    assert "EACCES token: the server refuses this client" in traces["errors"].decode()
+
+
 @pytest.mark.parametrize("words", [
     ["-o", "client_secret=hush"], ["-o", "ttl=1,client_secret=hush,stale=3"], ["-o", "secret=hush"],
     ["--client-secret=hush"], ["-o", "password=hush"], ["-o", "IBINDER_CLIENT_SECRET=hush"],
