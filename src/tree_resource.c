@@ -152,6 +152,7 @@ void tree_resource_expire(struct resource *resource)
 	resource->fetched_ms = INT64_MIN;
 	resource->forget = resource->fetch != NULL;
 	resource->error = 0;
+	resource->missed_error = 0;
 }
 
 /* A part whose object changed or went must be asked anew: its own file shows that object. */

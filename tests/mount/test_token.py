@@ -124,7 +124,7 @@ def test_a_renewal_that_fails_logs_nobody_out(fault):
         sim.fault("token", times=-1, **(status(fault) if isinstance(fault, int) else {"kind": fault}))
         sim.control("POST", "/stats/reset")
         mount.signal(signal.SIGHUP)  # renews
-        wait_until(lambda: sim.stats()["routes"]["token"] == 1)
+        wait_until(lambda: sim.stats()["routes"]["token"] >= 1)
         for name in first, cached:
             seen, took = outcome_of(lambda: list_binder(mount, name))
             assert seen is None and took < 0.5
