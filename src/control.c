@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Old or failed listings that the status names one by one. */
 #define STATUS_LISTED_MAX 20
@@ -25,13 +26,20 @@ static const char *token_word(enum token_state state)
 /* Whether the server answers, in a word, for both status files. */
 static const char *server_word(const struct control *control)
 {
+	const struct fetch_counters *fetches = fetcher_counters(control->fetcher);
+	struct token *token = fetcher_token(control->fetcher);
+
+	if (token_life_ms(token) == 0 && token_error(token))
+		return "cannot be asked without a token";
 	if (fetcher_breaker_open(control->fetcher))
 		return "down";
 	if (fetcher_failing_since(control->fetcher))
 		return "failing";
 	if (fetcher_pause_ms(control->fetcher) > 0)
 		return "limiting";
-	return fetcher_counters(control->fetcher)->answers_ok ? "answering" : "not asked yet";
+	if (fetches->answers_ok + fetches->answers_refused + fetches->answers_limited)
+		return "answering";
+	return fetches->requests ? "asked, no answer yet" : "not asked yet";
 }
 
 struct old_listings {
@@ -69,7 +77,8 @@ int control_print_status(const struct control *control, struct buf *out)
 	char url[256];
 
 	tree_each_resource(control->tree, print_old, &lists);
-	buf_append_str(out, "ibinderfs      " IBINDERFS_VERSION ", mounted since ");
+	buf_printf(out, "ibinderfs      " IBINDERFS_VERSION ", process %d, mounted since ",
+		   getpid());
 	failures_print_time(out, control->mounted_wall_ns);
 	buf_printf(out, "\nserver         %s: %s",
 		   log_url(control->config->api_url, url, sizeof(url)), server_word(control));
@@ -90,10 +99,12 @@ int control_print_status(const struct control *control, struct buf *out)
 		   tree->listings, lists.old, lists.failed,
 		   (double)listing_bytes_alive() / (1 << 20), control->config->memory >> 20);
 	buf_printf(out,
-		   "requests       %" PRIu64 " sent, %" PRIu64 " of them again, %" PRIu64
-		   " under way; %" PRIu64 " for tokens\n",
+		   "requests       %" PRIu64 " sent, %" PRIu64 " of them retries; %" PRIu64
+		   " under way; tokens asked for: %" PRIu64 "\n",
 		   fetches->requests, fetches->retries, fetches->in_flight, token_requests(token));
-	buf_printf(out, "waiting        %" PRIu64 " now, %" PRIu64 " so far, %" PRIu64 " in vain\n",
+	buf_printf(out,
+		   "readers        %" PRIu64 " waiting; %" PRIu64 " have waited, %" PRIu64
+		   " in vain\n",
 		   tree->waiters, tree->waits, tree->deadlines_missed);
 	buf_append(out, buf_str(&failed), failed.len);
 	buf_reset(&failed);

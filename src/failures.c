@@ -80,31 +80,38 @@ const char *failures_advice(int error, long status)
 	case -EBUSY:
 		return "the API's request allowance is used up; wait, or lower connections=";
 	case -EHOSTUNREACH:
-		return "check the network, DNS and proxy=; retried by itself";
+		return "check the network, DNS and proxy=";
 	case -ETIMEDOUT:
-		return "the server is slow or silent; retried by itself; raise timeout= if it is "
-		       "just slow";
+		return "the server is slow or silent; raise timeout= if it is just slow";
 	case -EPROTO:
 		return "the server's certificate or TLS version is not acceptable; check ca_file=, "
 		       "proxy= and the clock";
 	case -EBADMSG:
-		return status >= 300 && status < 400
-			       ? "API calls do not follow redirects; check api_url= and auth_url="
-			       : "the answer is not what the API's documentation says; check "
-				 "api_url=, "
-				 "and report it with the traceId";
+		return status >= 300 && status < 400 ? "redirects are not followed; check api_url="
+						     : "check api_url=, or report this line";
 	case -EFBIG:
 		return "raise memory=";
 	case -EIO:
-		return "the server has a fault; retried by itself; its support asks for the "
-		       "traceId";
+		return "the server has a fault; its support asks for the traceId";
 	case -ENOENT:
-		return "it is no longer there";
+		return "it is gone, or api_url= is wrong";
 	case -ENOMEM:
 		return "the machine is out of memory";
 	default:
 		return "";
 	}
+}
+
+static const char *advice_on(const struct failure *failure)
+{
+	if (strcmp(failure->path, "token") == 0 && failure->error == -EACCES)
+		return "check client id, secret and tenant id; asked again after 5 minutes, or at "
+		       "once after SIGHUP";
+	if (strcmp(failure->path, "token") == 0 && failure->error == -EBADMSG)
+		return failure->status >= 300 && failure->status < 400
+			       ? "redirects are not followed; check auth_url="
+			       : "check auth_url=";
+	return failures_advice(failure->error, failure->status);
 }
 
 const char *failures_errno_name(int error)
@@ -127,7 +134,7 @@ void failures_print_time(struct buf *out, int64_t wall_ns)
 
 static void print_one(const struct failure *failure, struct buf *out)
 {
-	const char *advice = failures_advice(failure->error, failure->status);
+	const char *advice = advice_on(failure);
 
 	failures_print_time(out, failure->last_wall_ns);
 	buf_printf(out, " %s %s: %s", failures_errno_name(failure->error), failure->path,

@@ -19,7 +19,7 @@ struct failure {
 	int error;	   /* -errno */
 	long status;	   /* HTTP status, 0 when there was no answer */
 	char path[256];	   /* below the mount point, or "token" */
-	char what[256];	   /* what happened; no secrets */
+	char what[512];	   /* what happened; no secrets */
 	char title[160];   /* the server's words */
 	char trace_id[80]; /* the server's id of it, for its support */
 };

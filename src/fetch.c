@@ -14,6 +14,7 @@
  * A fetch that is not over always has a call that is not sent yet, or `exhausted` set. It ends when
  * its task has no request left and no call exists. */
 #include "fetch_internal.h"
+#include "log.h"
 #include "loop.h"
 
 #include <errno.h>
@@ -148,6 +149,18 @@ static void fetch_advance(struct fetch *fetch)
 
 /* --- Answers --- */
 
+/* Ends the call's fetch, naming the call: a fetch makes many. */
+static void call_fail(struct call *call, int error, const struct http_response *response,
+		      const char *what)
+{
+	char text[sizeof(((struct failure *)NULL)->what)];
+	char url[128];
+
+	snprintf(text, sizeof(text), "%s %s: %s", call->request.method,
+		 log_url(call->request.url, url, sizeof(url)), what);
+	fetch_fail(call->fetch, error, response, text);
+}
+
 static void call_again(struct call *call, int64_t wait_ms)
 {
 	call->due_ms = loop_now_ms() + wait_ms;
@@ -160,7 +173,7 @@ static void call_failed(struct call *call, int error, const struct http_response
 	struct fetch *fetch = call->fetch;
 	struct fetcher *fetcher = fetch->fetcher;
 	int64_t wait_ms = BACKOFF_MIN_MS << (call->tries < 5 ? call->tries - 1 : 4);
-	char what[128];
+	char what[sizeof(response->text) + 32];
 
 	if (wait_ms > BACKOFF_MAX_MS)
 		wait_ms = BACKOFF_MAX_MS;
@@ -175,8 +188,9 @@ static void call_failed(struct call *call, int error, const struct http_response
 		call_again(call, wait_ms);
 		return;
 	}
-	snprintf(what, sizeof(what), "the server fails (tried %u times)", call->tries);
-	fetch_fail(fetch, error, response, response->error ? response->text : what);
+	snprintf(what, sizeof(what), "%s (tried %u times)",
+		 response->error ? response->text : "the server fails", call->tries);
+	call_fail(call, error, response, what);
 }
 
 /* 429: everything to this server pauses, not only this call. */
@@ -193,7 +207,7 @@ static void call_limited(struct call *call, const struct http_response *response
 		wait_ms = BACKOFF_MIN_MS;
 	fetcher_pause(fetcher, wait_ms);
 	if (++call->limited >= LIMITED_TRIES) {
-		fetch_fail(call->fetch, -EBUSY, response, "too many requests");
+		call_fail(call, -EBUSY, response, "too many requests");
 		return;
 	}
 	call->first_ms = loop_now_ms() + wait_ms; /* the pause is not the server's failure */
@@ -207,22 +221,22 @@ static void call_unauthorised(struct call *call, const struct http_response *res
 		call_again(call, 0);
 		return;
 	}
-	fetch_fail(call->fetch, -EACCES, response, "the server does not accept the token");
+	call_fail(call, -EACCES, response, "the server does not accept the token");
 }
 
 static void call_answered(struct call *call, const struct http_response *response)
 {
 	struct fetch *fetch = call->fetch;
-	int error;
+	int error = fetch->fetcher->ops->task_answer(fetch->task, call->tag, response);
 
-	error = fetch->fetcher->ops->task_answer(fetch->task, call->tag, response);
+	if (error) {
+		call_fail(call, error, response,
+			  error == -EFBIG ? "it is larger than memory= allows"
+					  : "the answer is not as documented");
+		return;
+	}
 	call_free(call);
-	if (error == -EFBIG)
-		fetch_fail(fetch, error, response, "it is larger than memory= allows");
-	else if (error)
-		fetch_fail(fetch, error, response, "the answer is not as documented");
-	else
-		fetch_advance(fetch);
+	fetch_advance(fetch);
 }
 
 static void call_refused(struct call *call, const struct http_response *response)
@@ -244,10 +258,10 @@ static void call_refused(struct call *call, const struct http_response *response
 		fetch_advance(fetch);
 		return;
 	}
-	fetch_fail(fetch, error, response,
-		   error == -EACCES   ? "the server forbids it"
-		   : error == -ENOENT ? "the server does not know it"
-				      : "the server answers with an unexpected status");
+	call_fail(call, error, response,
+		  error == -EACCES   ? "the server forbids it"
+		  : error == -ENOENT ? "the server does not know it"
+				     : "the server answers with an unexpected status");
 }
 
 void fetch_answered(void *data, struct http_response *response)
@@ -263,7 +277,7 @@ void fetch_answered(void *data, struct http_response *response)
 		fetcher->counters.network_errors++;
 		call_failed(call, response->error, response);
 	} else if (response->error) {
-		fetch_fail(call->fetch, response->error, response, response->text);
+		call_fail(call, response->error, response, response->text);
 	} else if (response->status >= 500) {
 		fetcher->counters.answers_broken++;
 		call_failed(call, -EIO, response);

@@ -57,9 +57,6 @@ void fetcher_note_success(struct fetcher *fetcher)
 	if (!breaker_success(&fetcher->breaker, loop_now_ms()))
 		return;
 	uv_timer_stop(&fetcher->probe_timer);
-	if (fetcher->probe)
-		http_cancel(fetcher->probe);
-	fetcher->probe = NULL;
 	if (fetcher->probe) { /* something else was faster */
 		http_cancel(fetcher->probe);
 		fetcher->probe = NULL;
@@ -226,7 +223,10 @@ static void pump(uv_idle_t *idle)
 
 	uv_idle_stop(idle);
 	if (fetcher->breaker.open) {
-		fail_all(fetcher, fetcher->breaker.error, "the server does not answer");
+		fail_all(fetcher, fetcher->breaker.error,
+			 token_life_ms(fetcher->token) == 0 && token_error(fetcher->token)
+				 ? "there is no token: see \"token\""
+				 : "the server does not answer");
 		return;
 	}
 	if (TAILQ_EMPTY(&fetcher->foreground) && TAILQ_EMPTY(&fetcher->background))

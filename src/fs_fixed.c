@@ -51,7 +51,6 @@ void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret
 	if (fs_is_control_file(ino)) {
 		/* Never kept, and read past the page cache: the text is new at each open. */
 		*ret_timeout_s = 0;
-		mtime_ns = loop_wall_ns();
 		if (control_text(fs, ino, &text) == 0)
 			size = (off_t)text.len;
 		buf_reset(&text);

@@ -5,6 +5,7 @@
 #include "http.h"
 
 #include "cleanup.h"
+#include "log.h"
 #include "loop.h"
 
 #include <curl/curl.h>
@@ -93,6 +94,23 @@ static int errno_of(CURLcode code)
 	}
 }
 
+/* One line a request, for those who look for the cause of something. */
+static void log_transfer(const struct http_transfer *transfer)
+{
+	const struct http_response *response = &transfer->response;
+	const char *method = "";
+	const char *url = "";
+	char shown[256];
+	curl_off_t took_us = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_METHOD, &method);
+	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
+	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &took_us);
+	log_debug("%s %s: status %ld, %zu bytes, %lld ms%s%s", method,
+		  log_url(url, shown, sizeof(shown)), response->status, response->body.len,
+		  (long long)took_us / 1000, response->error ? ", " : "", response->text);
+}
+
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
 	struct http_response *response = &transfer->response;
@@ -115,6 +133,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 		snprintf(response->text, sizeof(response->text), "%s",
 			 transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(code));
 	}
+	log_transfer(transfer);
 	transfer->done(transfer->data, response);
 	transfer_free(transfer);
 }

@@ -124,6 +124,15 @@ static void reread_secret(uv_work_t *work)
 
 static void start_reread(struct daemon *daemon);
 
+static void note_secret(const struct reread *reread)
+{
+	struct failure failure = {.error = reread->result, .path = "secret"};
+
+	snprintf(failure.what, sizeof(failure.what), "the one in use stays: %s",
+		 buf_str(&reread->error));
+	failures_note(&reread->daemon->failures, &failure);
+}
+
 static void secret_reread(uv_work_t *work, int cancelled)
 {
 	struct reread *reread = work->data;
@@ -134,7 +143,7 @@ static void secret_reread(uv_work_t *work, int cancelled)
 		return;
 	if (daemon->fetcher && !reread->again) { /* no fetcher: the daemon is ending */
 		if (reread->result)
-			log_error("the secret stays as it was: %s", buf_str(&reread->error));
+			note_secret(reread);
 		else
 			fetcher_renew(daemon->fetcher, &reread->secret);
 	}

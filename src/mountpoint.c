@@ -68,7 +68,8 @@ static int clear_dead(const char *path, struct buf *error)
 	while (is_ours(path)) {
 		/* Not stat: the kernel may still know the attributes of a dead mount's root. */
 		if (statfs(path, &unused) == 0 || errno != ENOTCONN) {
-			buf_printf(error, "%s: already mounted; 'umount %s' ends it", path, path);
+			buf_printf(error, "%s: already mounted; 'fusermount3 -u %s' ends it", path,
+				   path);
 			return -EBUSY;
 		}
 		result = unmount(path);

@@ -170,7 +170,7 @@ def test_a_mount_point_that_is_mounted_already(sim, by_link, tmp_path):
     (tmp_path / "link").symlink_to("m")
     with mounted(sim, path=tmp_path / "m"):
         answer = refused(tmp_path / ("link" if by_link else "m"), env=ACCOUNT, path=tmp_path / "m")
-        assert answer == f"{tmp_path}/m: already mounted; 'umount {tmp_path}/m' ends it"
+        assert answer == f"{tmp_path}/m: already mounted; 'fusermount3 -u {tmp_path}/m' ends it"
 
 
 @pytest.mark.parametrize("name", ["with blanks", "komma,streck\\", "räksmörgås", "tab\there"])
@@ -249,9 +249,9 @@ TROUBLE = {
     "silent token endpoint": ({}, ("token", "hang"), "token", r"ETIMEDOUT(.|\n)*raise timeout="),
     "silent API": ({}, ("binders", "hang"), "listing", r"ETIMEDOUT(.|\n)*raise timeout="),
     "redirecting token endpoint": ({}, ("token", "redirect"), "token",
-                                   r"\(HTTP 302\).*do not follow redirects; check api_url= and auth_url="),
+                                   r"\(HTTP 302\).*redirects are not followed; check (api|auth)_url="),
     "redirecting API": ({}, ("binders", "redirect"), "listing",
-                        r"\(HTTP 302\).*do not follow redirects; check api_url= and auth_url="),
+                        r"\(HTTP 302\).*redirects are not followed; check (api|auth)_url="),
     "TLS at the token endpoint": ({"IBINDER_AUTH_URL": "https://127.0.0.1:PORT/connect/token"}, None, "token",
                                   r"EPROTO token: .*check ca_file=, proxy= and the clock"),
     "TLS at the API": ({"IBINDER_API_URL": "https://127.0.0.1:PORT/api"}, None, "listing",

@@ -420,7 +420,7 @@ def test_sighup_reads_the_secret_again(sim, tmp_path):
         assert "Ny pärm" in os.listdir(mount / "binders")
         secret.chmod(0o644)
         mount.signal(signal.SIGHUP)
-        mount.wait_for_line(rf"error: the secret stays as it was: .*chmod 600 {secret}")
+        mount.wait_for_line(rf"warning: secret: the one in use stays: .*chmod 600 {secret}")
         sim.change("add_binder", name="Nyare pärm")
         assert "Nyare pärm" in os.listdir(mount / "binders")
 

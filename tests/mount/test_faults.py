@@ -25,12 +25,12 @@ REQUESTS_MAX = 8
 NETWORK = {"ETIMEDOUT", "EHOSTUNREACH"}
 ADVICE = {
     "EACCES": "check client id, secret|role or tenant",
-    "EBADMSG": "documentation says|do not follow redirects",
+    "EBADMSG": "check api_url=|check auth_url=|redirects are not followed",
     "EBUSY": "allowance is used up",
     "EFBIG": "raise memory=",
     "EHOSTUNREACH": "check the network",
     "EIO": "the server has a fault",
-    "ENOENT": "no longer there",
+    "ENOENT": "it is gone, or api_url= is wrong",
     "ETIMEDOUT": "raise timeout=",
 }
 

@@ -228,7 +228,7 @@ static inline void start(size_t index, const char *binder, bool foreground)
 	char path[64];
 
 	snprintf(path, sizeof(path), "binders%s%s", binder ? "/" : "", binder ? binder : "");
-	*outcome = (struct outcome){0};
+	*outcome = (struct outcome){.calls = 0};
 	assert_int_equal(fetch_start(fetcher, &resource, path, NULL, foreground, done, outcome,
 				     &outcome->fetch),
 			 0);

@@ -126,7 +126,7 @@ static inline int pull(struct run *run, struct provider_task *task, const struct
 		       size_t count, bool *used, struct queue *queue)
 {
 	for (;;) {
-		struct http_request request = {NULL};
+		struct http_request request = {.method = NULL};
 		char line[4096];
 		uint64_t tag;
 		int error = provider_ibinder.task_next(task, &request, &tag);
@@ -182,7 +182,7 @@ static inline void run_fini(struct run *run)
 	listing_unref(run->listing);
 	if (run->provider)
 		provider_ibinder.provider_free(run->provider);
-	*run = (struct run){NULL};
+	*run = (struct run){.provider = NULL};
 }
 
 static inline void run_top(struct run *run, const char *binders)

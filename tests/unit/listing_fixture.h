@@ -153,7 +153,8 @@ static inline void print_dir(const struct listing *listing, uint32_t dir, const 
 		snprintf(below, sizeof(below), "%s/%s", path, listing_name(listing, entry));
 		buf_printf(out, "%s %u %s %016llx\n", below, entry->kind,
 			   listing_id(listing, entry), (unsigned long long)entry->ino);
-		buf_append(out, listing_body(listing, entry), entry->body_len);
+		if (entry->body_len)
+			buf_append(out, listing_body(listing, entry), entry->body_len);
 		if (entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE)
 			print_dir(listing, entry->dir, below, out);
 	}

@@ -242,9 +242,9 @@ static void test_advice(void **state)
 		{-EACCES, 403, "role"},	       {-EACCES, 401, "secret"},
 		{-EACCES, 0, "SIGHUP"},	       {-EBUSY, 429, "connections="},
 		{-EHOSTUNREACH, 0, "network"}, {-ETIMEDOUT, 0, "timeout="},
-		{-EPROTO, 0, "ca_file="},      {-EBADMSG, 200, "documentation"},
+		{-EPROTO, 0, "ca_file="},      {-EBADMSG, 200, "api_url="},
 		{-EBADMSG, 302, "redirect"},   {-EFBIG, 200, "memory="},
-		{-EIO, 500, "traceId"},	       {-ENOENT, 404, "no longer"},
+		{-EIO, 500, "traceId"},	       {-ENOENT, 404, "gone"},
 		{-ENOMEM, 0, "memory"},
 	};
 

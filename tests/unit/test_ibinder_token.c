@@ -17,7 +17,7 @@ static void check_token_request(const char *client_id, const char *secret_text, 
 	struct config config = ibinder_config;
 	struct provider *provider = NULL;
 	struct secret secret = {NULL, 0};
-	struct http_request request = {NULL};
+	struct http_request request = {.method = NULL};
 
 	config.client_id = (char *)client_id;
 	assert_int_equal(provider_ibinder.provider_new(&config, &provider), 0);
