@@ -6,6 +6,7 @@
 #include "fetch.h"
 #include "http.h"
 #include "loop.h"
+#include "name.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,10 +18,10 @@ struct check {
 	uv_loop_t loop;
 	uv_timer_t deadline;
 	struct fetcher *fetcher;
-	struct fetch *fetch;
+	struct fetch *fetch; /* under way, or NULL */
 	bool done;
 	int error;
-	struct listing *listing;
+	struct listing *listing; /* what the fetch brought */
 };
 
 static void say(const char *step, bool ok, const char *text)
@@ -80,35 +81,98 @@ static void say_failed(const char *step, const struct failures *failures, int er
 		printf("%s\n", failures_advice(error, 0));
 }
 
-static void report(const struct check *check, const struct config *config,
-		   const struct failures *failures)
+/* Fetches one resource, at most `timeout` long. Returns 0 or -errno. */
+static int fetch_one(struct check *check, const struct config *config,
+		     const struct provider_resource *resource, const char *path)
 {
+	int error = fetch_start(check->fetcher, resource, path, NULL, true, on_done, check,
+				&check->fetch);
+
+	if (error)
+		return error;
+	check->done = false;
+	loop_timer_start(&check->deadline, on_deadline, config->timeout_ms);
+	while (!check->done && uv_run(&check->loop, UV_RUN_DEFAULT))
+		;
+	if (check->fetch) /* the deadline was faster */
+		fetch_cancel(check->fetch);
+	check->fetch = NULL;
+	return check->error;
+}
+
+static int check_top(struct check *check, const struct config *config,
+		     const struct provider_ops *ops, struct failures *failures)
+{
+	struct provider_resource top = {.level = PROVIDER_TOP};
+	int error = fetch_one(check, config, &top, ops->top_name);
 	struct token *token = fetcher_token(check->fetcher);
 	char text[320];
 	char url[256];
 
 	if (token_life_ms(token) == 0) {
-		say_failed("token", failures,
-			   token_error(token) ? token_error(token) : check->error);
-		return;
+		error = token_error(token) ? token_error(token) : error;
+		say_failed("token", failures, error);
+		return error;
 	}
 	snprintf(text, sizeof(text), "good for %" PRId64 " s, from %s", token_life_ms(token) / 1000,
 		 log_url(config->auth_url, url, sizeof(url)));
 	say("token", true, text);
-	if (check->error) {
-		say_failed("listing", failures, check->error);
-		return;
+	if (error) {
+		say_failed("listing", failures, error);
+		return error;
 	}
 	snprintf(text, sizeof(text), "%" PRIu32 " entries, from %s", check->listing->dirs[0].count,
 		 log_url(config->api_url, url, sizeof(url)));
 	say("listing", true, text);
+	return 0;
+}
+
+/* The list of binders alone does not show whether their documents can be read. */
+static int check_part(struct check *check, const struct config *config, const struct listing *top,
+		      struct failures *failures)
+{
+	const struct listing_entry *entry = &top->entries[top->dirs[0].first];
+	struct provider_resource part = {.level = PROVIDER_PART};
+	char text[NAME_BYTES_MAX + 64];
+	int error;
+
+	part.id = listing_id(top, entry);
+	part.object = listing_body(top, entry);
+	part.object_len = entry->body_len;
+	check->listing = NULL;
+	error = fetch_one(check, config, &part, listing_name(top, entry));
+	if (error) {
+		say_failed("entry", failures, error);
+		return error;
+	}
+	snprintf(text, sizeof(text), "%" PRIu32 " files and directories in \"%s\"",
+		 check->listing->entry_count, listing_name(top, entry));
+	say("entry", true, text);
+	return 0;
+}
+
+static int check_listings(struct check *check, const struct config *config,
+			  const struct provider_ops *ops, struct provider *provider,
+			  struct failures *failures)
+{
+	struct buf notes CLEANUP(buf_reset) = BUF_INIT(4096);
+	int error = check_top(check, config, ops, failures);
+	struct listing *top = check->listing;
+
+	if (!error && top->dirs[0].count > 0) {
+		error = check_part(check, config, top, failures);
+		listing_unref(check->listing);
+		ops->describe(provider, &notes);
+		fputs(buf_str(&notes), stdout);
+	}
+	listing_unref(top);
+	return error;
 }
 
 static int ask(struct check *check, const struct config *config, struct secret *secret,
 	       struct failures *failures)
 {
 	const struct provider_ops *ops = provider_find(config->provider);
-	struct provider_resource top = {.level = PROVIDER_TOP};
 	struct provider *provider = NULL;
 	struct http *http = NULL;
 	int error = http_new(&check->loop, config->timeout_ms, config->connections, config->ca_file,
@@ -123,17 +187,8 @@ static int ask(struct check *check, const struct config *config, struct secret *
 				    &check->fetcher);
 	if (!error) {
 		fetcher_renew(check->fetcher, secret);
-		error = fetch_start(check->fetcher, &top, ops->top_name, NULL, true, on_done, check,
-				    &check->fetch);
+		error = check_listings(check, config, ops, provider, failures);
 	}
-	if (!error) {
-		loop_timer_start(&check->deadline, on_deadline, config->timeout_ms);
-		while (!check->done && uv_run(&check->loop, UV_RUN_DEFAULT))
-			;
-		report(check, config, failures);
-		error = check->error;
-	}
-	listing_unref(check->listing);
 	fetcher_free(check->fetcher);
 	http_free(http);
 	ops->provider_free(provider);

@@ -4,7 +4,8 @@
 
 #include "config.h"
 
-/* Asks for a token and the top listing, at most `timeout` long, and prints each step on stdout.
+/* Asks for a token, the top listing and its first entry, each at most `timeout` long, and prints
+ * each step on stdout.
  * Returns 0 if all hold, else -errno of the first that does not. */
 int check_run(const struct config *config);
 

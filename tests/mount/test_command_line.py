@@ -211,13 +211,26 @@ def check(env, *options):
 def test_check_says_each_step(sim):
     status, steps, told, _ = check(environment_for(sim))
     assert status == 0
-    assert list(steps) == ["configuration", "secret", "token", "listing"]
+    assert list(steps) == ["configuration", "secret", "token", "listing", "entry"]
     assert all(text.startswith("ok: ") for text in steps.values()), told
     assert f"http://127.0.0.1:{sim.port}/connect/token" in steps["token"]
     assert re.match(r"ok: 3 entries, ", steps["listing"])
     routes = sim.stats()["routes"]
-    assert (routes["token"], routes["binders"]) == (1, 1)
-    assert sum(routes.values()) == 2
+    assert (routes["token"], routes["binders"], routes["drive"], routes["search"]) == (1, 1, 1, 1)
+
+
+def test_check_sees_that_no_document_can_be_read(sim):
+    """The list of binders may be open to a client that may not search."""
+    sim.fault("search", "status", status=403, times=-1)
+    status, steps, told, _ = check(environment_for(sim))
+    assert status == 1
+    assert steps["listing"].startswith("ok: ") and steps["entry"] == "FAILED: EACCES", told
+
+
+def test_check_tells_of_a_missing_sub_folders_call(sim):
+    sim.control("POST", "/settings", subfolders="404")
+    status, _, told, _ = check(environment_for(sim))
+    assert status == 0 and "subfolders_path" in told
 
 
 def test_check_names_the_section_and_its_file(sim, tmp_path):
