@@ -117,6 +117,16 @@ static inline void assert_failed(const struct http_response *response, int error
 	assert_string_not_equal(response->text, "");
 }
 
+static inline void handle_endless(struct server *unused, struct server_request *request)
+{
+	static char zeros[64 * KIB];
+	static const char head[] = "HTTP/1.1 200 OK\r\n\r\n";
+
+	(void)unused;
+	server_send(request, head, sizeof(head) - 1);
+	server_stream(request, zeros, sizeof(zeros));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 #endif

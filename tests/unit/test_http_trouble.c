@@ -4,16 +4,6 @@
 
 /* ---- Bounds. ---- */
 
-static void handle_endless(struct server *unused, struct server_request *request)
-{
-	static char zeros[64 * KIB];
-	static const char head[] = "HTTP/1.1 200 OK\r\n\r\n";
-
-	(void)unused;
-	server_send(request, head, sizeof(head) - 1);
-	server_stream(request, zeros, sizeof(zeros));
-}
-
 static void test_an_endless_body_is_cut_off(void **state)
 {
 	const struct http_response *response = get_from(handle_endless);
