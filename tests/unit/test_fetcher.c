@@ -228,6 +228,22 @@ static void test_a_reload_does_not_end_a_pause(void **state)
 	assert_int_equal(fetcher_refusal(fetcher), -EBUSY);
 }
 
+/* Who asks for all to be forgotten asks for that as well. */
+static void test_forgetting_ends_a_pause(void **state)
+{
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
+	start(0, NULL, false);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	start(1, "A", false);
+	run_for(&loop, 30);
+	assert_int_equal(requests(), 1);
+	fetcher_forget(fetcher);
+	assert_int_equal(fetcher_pause_ms(fetcher), 0);
+	assert_int_equal(fetcher_refusal(fetcher), 0);
+	assert_int_equal(await(1), 0);
+}
+
 /* ---- Breaker. ---- */
 
 /* All API requests fail until the breaker opens. */
@@ -581,6 +597,7 @@ int main(void)
 		TEST(test_429_without_end),
 		TEST(test_a_pause_that_nobody_can_wait_out),
 		TEST(test_a_reload_does_not_end_a_pause),
+		TEST(test_forgetting_ends_a_pause),
 		TEST(test_the_breaker_opens_and_refuses),
 		TEST(test_the_breaker_takes_all_fetches_with_it),
 		TEST(test_probes_close_it),
