@@ -22,9 +22,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKOFF_MIN_MS 200
-#define BACKOFF_MAX_MS 5000
-#define PAUSE_MIN_MS   1000
+#define BACKOFF_MIN_MS	  200
+#define BACKOFF_DOUBLINGS 4
+/* Most refreshes that wait for their turn; the next access asks again for one that was left out. */
+#define BACKGROUND_QUEUE_MAX 64
+#define PAUSE_MIN_MS	     1000
 /* A server that goes on answering 429 is given up on for this fetch. */
 #define LIMITED_TRIES 5
 
@@ -116,22 +118,28 @@ int fetch_pull(struct fetch *fetch)
 	return 0;
 }
 
-bool fetch_has_unsent(const struct fetch *fetch)
+bool fetch_has_ready(const struct fetch *fetch, int64_t now_ms)
 {
-	struct call *call;
+	const struct call *call;
 
 	TAILQ_FOREACH (call, &fetch->calls, link) {
-		if (!call->transfer)
+		if (!call->transfer && call->due_ms <= now_ms)
 			return true;
 	}
 	return false;
+}
+
+bool fetch_server_failed(const struct http_response *response)
+{
+	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
+	       (!response->error && response->status >= 500);
 }
 
 /* After an answer: on with the task, or to its end; then the fetch is gone. */
 static void fetch_advance(struct fetch *fetch)
 {
 	struct listing *listing;
-	int error = fetch_has_unsent(fetch) ? 0 : fetch_pull(fetch);
+	int error = fetch_has_ready(fetch, loop_now_ms()) ? 0 : fetch_pull(fetch);
 
 	if (error) {
 		fetch_fail(fetch, error, NULL, "the request could not be made");
@@ -172,11 +180,10 @@ static void call_failed(struct call *call, int error, const struct http_response
 {
 	struct fetch *fetch = call->fetch;
 	struct fetcher *fetcher = fetch->fetcher;
-	int64_t wait_ms = BACKOFF_MIN_MS << (call->tries < 5 ? call->tries - 1 : 4);
+	int64_t wait_ms = BACKOFF_MIN_MS << (call->tries <= BACKOFF_DOUBLINGS ? call->tries - 1
+									      : BACKOFF_DOUBLINGS);
 	char what[sizeof(response->text) + 32];
 
-	if (wait_ms > BACKOFF_MAX_MS)
-		wait_ms = BACKOFF_MAX_MS;
 	wait_ms = loop_jitter_ms(wait_ms);
 	if (response->retry_after_ms > wait_ms)
 		wait_ms = response->retry_after_ms;
@@ -273,14 +280,14 @@ void fetch_answered(void *data, struct http_response *response)
 	fetcher->counters.in_flight--;
 	fetcher->counters.bytes += response->body.len;
 	fetcher->counters.http2 += response->http2;
-	if (response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH) {
-		fetcher->counters.network_errors++;
-		call_failed(call, response->error, response);
+	if (fetch_server_failed(response)) {
+		if (response->error)
+			fetcher->counters.network_errors++;
+		else
+			fetcher->counters.answers_broken++;
+		call_failed(call, response->error ? response->error : -EIO, response);
 	} else if (response->error) {
 		call_fail(call, response->error, response, response->text);
-	} else if (response->status >= 500) {
-		fetcher->counters.answers_broken++;
-		call_failed(call, -EIO, response);
 	} else {
 		fetcher_note_success(fetcher);
 		call->last = (struct failure){.error = 0};
@@ -304,9 +311,15 @@ int fetch_start(struct fetcher *fetcher, const struct provider_resource *resourc
 		void (*done)(void *data, int error, struct listing *listing), void *data,
 		struct fetch **ret_fetch)
 {
-	struct fetch *fetch = calloc(1, sizeof(*fetch));
+	struct fetch *fetch;
+	size_t queued = 0;
 	int error;
 
+	TAILQ_FOREACH (fetch, &fetcher->background, link)
+		queued++;
+	if (!foreground && queued >= BACKGROUND_QUEUE_MAX)
+		return -EAGAIN;
+	fetch = calloc(1, sizeof(*fetch));
 	if (!fetch)
 		return -ENOMEM;
 	TAILQ_INIT(&fetch->calls);

@@ -53,7 +53,7 @@ void fetcher_renew(struct fetcher *fetcher, struct secret *secret);
 /* Starts a fetch. `path` names it to users, below the mount point. `previous` (or NULL) is kept by
  * reference until the end. `done` is called exactly once, from the loop or from inside another
  * fetch_* call but never from inside this one, unless fetch_cancel comes first; a listing it gets
- * is the callee's to unref. Returns 0 or -ENOMEM. */
+ * is the callee's to unref. Returns 0, -ENOMEM, or -EAGAIN when too many wait in the background. */
 int fetch_start(struct fetcher *fetcher, const struct provider_resource *resource, const char *path,
 		struct listing *previous, bool foreground,
 		void (*done)(void *data, int error, struct listing *listing), void *data,

@@ -13,8 +13,8 @@
  * holds in memory what it received so far. */
 #define FOREGROUND_MAX 16
 #define BACKGROUND_MAX 4
-/* And once those hold this part of memory= no other is begun. */
-#define BUILDING_PART 4
+/* And none is begun once those hold as much as memory=, or this part of it if nobody waits. */
+#define BACKGROUND_PART 4
 
 /* --- Breaker --- */
 
@@ -69,7 +69,7 @@ static void on_probe_answer(void *data, struct http_response *response)
 	struct fetcher *fetcher = data;
 
 	fetcher->probe = NULL;
-	if (response->error || response->status >= 500) {
+	if (fetch_server_failed(response)) {
 		probe_later(fetcher, response->retry_after_ms);
 		return;
 	}
@@ -143,25 +143,26 @@ static int call_send(struct call *call, const struct secret *bearer, uint64_t se
 	return 0;
 }
 
-static bool may_start(const struct fetcher *fetcher, size_t started_max)
+static bool may_start(const struct fetcher *fetcher, bool foreground)
 {
-	if (fetcher->started == 0)
-		return true;
-	return fetcher->started < started_max &&
-	       listing_bytes_building() < fetcher->memory / BUILDING_PART;
+	size_t started_max = foreground ? FOREGROUND_MAX : BACKGROUND_MAX;
+	size_t bytes_max = foreground ? fetcher->memory : fetcher->memory / BACKGROUND_PART;
+
+	return fetcher->started == 0 ||
+	       (fetcher->started < started_max && listing_bytes_building() < bytes_max);
 }
 
 /* Sends one request of the first fetch in the list that has one ready, and moves that fetch to the
- * end; a new one is begun only below `started_max`. Returns whether there was one. */
-static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, size_t started_max,
-		      const struct secret *bearer, uint64_t serial, int64_t now_ms)
+ * end; a new one is begun only within the bounds above. Returns whether there was one. */
+static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, const struct secret *bearer,
+		      uint64_t serial, int64_t now_ms)
 {
 	struct call *call = NULL;
 	struct fetch *fetch;
 	int error;
 
 	TAILQ_FOREACH (fetch, list, link) {
-		if (!fetch->started && !may_start(fetcher, started_max))
+		if (!fetch->started && !may_start(fetcher, fetch->foreground))
 			continue;
 		call = ready_call(fetch, now_ms);
 		if (call)
@@ -174,7 +175,7 @@ static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, size_t s
 	TAILQ_REMOVE(list, fetch, link);
 	TAILQ_INSERT_TAIL(list, fetch, link);
 	error = call_send(call, bearer, serial, now_ms);
-	if (!error && !fetch_has_unsent(fetch) && !fetch->exhausted)
+	if (!error && !fetch_has_ready(fetch, now_ms) && !fetch->exhausted)
 		error = fetch_pull(fetch);
 	if (error)
 		fetch_fail(fetch, error, NULL, "the request could not be made");
@@ -238,10 +239,8 @@ static void pump(uv_idle_t *idle)
 	}
 	while (bearer && now_ms >= fetcher->pause_until_ms &&
 	       fetcher->counters.in_flight < fetcher->connections) {
-		if (!pump_list(fetcher, &fetcher->foreground, FOREGROUND_MAX, bearer, serial,
-			       now_ms) &&
-		    !pump_list(fetcher, &fetcher->background, BACKGROUND_MAX, bearer, serial,
-			       now_ms))
+		if (!pump_list(fetcher, &fetcher->foreground, bearer, serial, now_ms) &&
+		    !pump_list(fetcher, &fetcher->background, bearer, serial, now_ms))
 			break;
 		bearer = token_get(fetcher->token, &serial);
 	}

@@ -78,13 +78,12 @@ void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry 
 		   struct stat *attr, double *timeout_s)
 {
 	int64_t mtime_ns = entry->mtime_ns;
-	const struct listing *inside;
 
 	if (node->type == LISTING_DIR) {
-		inside = tree_peek(node->dir.inside);
 		/* A binder's own listing knows when its entries last changed. */
-		if (entry->dir == LISTING_ELSEWHERE && inside)
-			mtime_ns = inside->dirs[0].mtime_ns;
+		if (entry->dir == LISTING_ELSEWHERE &&
+		    tree_mtime_ns(node->dir.inside) != LISTING_NO_TIME)
+			mtime_ns = tree_mtime_ns(node->dir.inside);
 		fs_attr_fill(fs, attr, entry->ino, true, mtime_ns, 0);
 	} else if (node->file.handles > 0 && node->file.pages_version != entry->version) {
 		/* The page cache ends at the size that the kernel knows. While an older version is

@@ -23,6 +23,7 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	struct fs_fixed fixed;
 	const struct listing_entry *entry;
 	const struct listing_dir *dir;
+	int error;
 
 	*slot = (struct slot){.name = index == 0 ? "." : ".."};
 	if (index < 2) {
@@ -50,8 +51,9 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	/* What has been replaced since the directory was opened must not enter the caches. */
 	if (!plus || handle->listing != tree_peek(handle->dir.resource))
 		return 0;
-	if (tree_lookup(fs->tree, handle->dir.resource, handle->listing, entry, &slot->node))
-		return -ENOMEM;
+	error = tree_lookup(fs->tree, handle->dir.resource, handle->listing, entry, &slot->node);
+	if (error) /* what cannot be looked up is listed all the same */
+		return error == -ENOMEM ? error : 0;
 	slot->param.ino = entry->ino;
 	slot->param.entry_timeout = tree_refill_timeout_s(fs->tree, handle->dir.resource);
 	slot->param.attr_timeout = slot->param.entry_timeout;
@@ -59,26 +61,11 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	return 0;
 }
 
-/* The kernel did not take the reply with these entries. */
-static void untell_all(struct fs *fs, const struct open_handle *handle, off_t first, off_t end)
-{
-	const struct listing_dir *dir;
-
-	if (!handle->listing || handle->listing != tree_peek(handle->dir.resource))
-		return;
-	dir = &handle->listing->dirs[handle->dir.index];
-	for (; first < end; first++) {
-		if (first >= 2)
-			fs_untell(fs, handle->listing->entries[dir->first + first - 2].ino);
-	}
-}
-
 static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		     struct fuse_file_info *fi, bool plus)
 {
 	const struct open_handle *handle = fs_handle(fi);
 	struct fs *fs = fs_of(req);
-	off_t first = offset;
 	size_t used = 0;
 	char *reply;
 	int error = 0;
@@ -92,7 +79,7 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		return;
 	}
 	/* What the kernel caches from here on is of this listing. */
-	if (offset == 0 && handle->listing)
+	if (offset == 0 && handle->listing && handle->dir.cached)
 		*fs_seen_publication(fs, ino) = handle->dir.publication;
 	for (;; offset++) {
 		struct slot slot;
@@ -117,8 +104,8 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	/* After some entries an error waits for the next call. */
 	if (error == -ENOMEM && used == 0)
 		fuse_reply_err(req, ENOMEM);
-	else if (fuse_reply_buf(req, reply, used) && plus)
-		untell_all(fs, handle, first, offset);
+	else
+		fuse_reply_buf(req, reply, used);
 	free(reply);
 }
 

@@ -56,7 +56,7 @@ void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret
 		buf_reset(&text);
 	} else if (ino == FS_INO_TOP) {
 		*ret_timeout_s = tree_timeout_s(fs->tree, tree_top(fs->tree));
-		mtime_ns = tree_top_mtime_ns(fs->tree);
+		mtime_ns = tree_mtime_ns(tree_top(fs->tree));
 	}
 	fs_attr_fill(fs, attr, ino, !fs_is_control_file(ino), mtime_ns, size);
 }

@@ -36,6 +36,7 @@ struct open_handle {
 			struct resource *resource;
 			uint32_t index;	      /* in the listing's dirs */
 			uint64_t publication; /* of the listing; see tree_publication */
+			bool cached;	      /* what is read goes into the kernel's cache */
 		} dir;
 		struct {
 			const struct listing_entry *entry;

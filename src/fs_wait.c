@@ -156,6 +156,19 @@ uint64_t *fs_seen_publication(struct fs *fs, fuse_ino_t ino)
 				 : &tree_node(fs->tree, ino)->dir.seen_publication;
 }
 
+/* The kernel has one cache for the readings of a directory: who began with another listing must not
+ * meet this one there. */
+static bool is_read_otherwise(const struct fs *fs, const struct open_handle *handle)
+{
+	const struct open_handle *other;
+
+	TAILQ_FOREACH (other, &fs->handles, link) {
+		if (other->ino == handle->ino && other->listing != handle->listing)
+			return true;
+	}
+	return false;
+}
+
 static int run_opendir(struct op *op)
 {
 	const struct listing *listing;
@@ -174,7 +187,8 @@ static int run_opendir(struct op *op)
 	handle->dir.index = dir;
 	handle->dir.publication = tree_publication(resource);
 	op->fi.fh = (uintptr_t)handle;
-	op->fi.cache_readdir = 1;
+	handle->dir.cached = !is_read_otherwise(op->fs, handle);
+	op->fi.cache_readdir = handle->dir.cached;
 	/* Whether the kernel's cached reading of the directory is of this publication, and its
 	 * attributes have not run out: otherwise it reads again, which refills them in bulk
 	 * (measured: 20,000 expired entries cost 20,001 look-ups without this). */

@@ -56,7 +56,7 @@ struct listing_dir {
 	uint32_t parent; /* index in dirs; the top directory is its own parent */
 };
 
-/* What a husk remembers of an object. */
+/* What a husk remembers of an object, or of a directory. */
 struct listing_seen {
 	uint64_t ino;
 	uint64_t fingerprint; /* of the body then */
@@ -96,10 +96,9 @@ bool listing_equals(const struct listing *listing, const struct listing *previou
  * change in between would go unobserved, and rsync would take new bytes for old ones. 24 bytes an
  * object. NULL without memory for it. */
 struct listing *listing_husk(const struct listing *listing);
-/* What a husk remembers of that object, or NULL. */
-const struct listing_seen *listing_find_seen(const struct listing *husk, uint64_t ino);
-/* Equal bytes have equal fingerprints. */
-uint64_t listing_fingerprint(const char *bytes, size_t len);
+/* For the builder alone: gives directories and entries their times and versions. */
+void listing_date(struct listing *listing, const struct listing *previous, int64_t top_mtime_ns,
+		  int64_t now_ns);
 
 /* NULL when there is none. */
 const struct listing_entry *listing_find_name(const struct listing *listing, uint32_t dir,

@@ -538,97 +538,6 @@ static int index_by_ino(struct listing *listing)
 	return 0;
 }
 
-static bool same_entries(const struct listing *a, const struct listing_dir *in_a,
-			 const struct listing *b, const struct listing_dir *in_b)
-{
-	uint32_t i;
-
-	if (in_a->count != in_b->count)
-		return false;
-	for (i = 0; i < in_a->count; i++) {
-		const struct listing_entry *left = &a->entries[in_a->first + i];
-		const struct listing_entry *right = &b->entries[in_b->first + i];
-
-		if (left->ino != right->ino ||
-		    strcmp(listing_name(a, left), listing_name(b, right)) != 0)
-			return false;
-	}
-	return true;
-}
-
-static const struct listing_dir *previous_dir(const struct listing *previous, uint64_t ino)
-{
-	const struct listing_entry *entry;
-
-	if (!previous || previous->dir_count == 0)
-		return NULL;
-	if (ino == 0)
-		return &previous->dirs[0];
-	entry = listing_find_ino(previous, ino);
-	if (!entry || entry->type != LISTING_DIR || entry->dir == LISTING_ELSEWHERE)
-		return NULL;
-	return &previous->dirs[entry->dir];
-}
-
-static void date_dirs(struct listing *listing, const struct listing *previous, int64_t top_mtime_ns,
-		      int64_t now_ns)
-{
-	uint32_t i;
-
-	for (i = 0; i < listing->dir_count; i++) {
-		struct listing_dir *dir = &listing->dirs[i];
-		const struct listing_dir *before = previous_dir(previous, dir->ino);
-
-		if (before && same_entries(listing, dir, previous, before))
-			dir->mtime_ns = before->mtime_ns;
-		else if (!before && i == 0 && top_mtime_ns != LISTING_NO_TIME)
-			dir->mtime_ns = top_mtime_ns;
-		else
-			dir->mtime_ns = now_ns;
-	}
-}
-
-static bool same_body(const struct listing *a, const struct listing_entry *in_a,
-		      const struct listing *b, const struct listing_entry *in_b)
-{
-	return in_a->body_len == in_b->body_len &&
-	       memcmp(listing_body(a, in_a), listing_body(b, in_b), in_a->body_len) == 0;
-}
-
-/* A file, or a directory elsewhere: `previous` may be a husk. */
-static void date_entry(const struct listing *listing, struct listing_entry *entry,
-		       const struct listing *previous, int64_t now_ns)
-{
-	const struct listing_entry *before = listing_find_ino(previous, entry->ino);
-	const struct listing_seen *seen = listing_find_seen(previous, entry->ino);
-
-	if (before && same_body(previous, before, listing, entry)) {
-		entry->mtime_ns = before->mtime_ns;
-		entry->version = before->version;
-	} else if (seen && seen->fingerprint == listing_fingerprint(listing_body(listing, entry),
-								    entry->body_len)) {
-		entry->mtime_ns = seen->mtime_ns;
-	} else if (before || seen || entry->mtime_ns == LISTING_NO_TIME) {
-		entry->mtime_ns = now_ns;
-	}
-}
-
-static void date_entries(struct listing *listing, const struct listing *previous, int64_t now_ns)
-{
-	static const struct listing nothing;
-	uint32_t i;
-
-	for (i = 0; i < listing->entry_count; i++) {
-		struct listing_entry *entry = &listing->entries[i];
-
-		entry->version = listing->generation;
-		if (entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE)
-			entry->mtime_ns = listing->dirs[entry->dir].mtime_ns;
-		else
-			date_entry(listing, entry, previous ? previous : &nothing, now_ns);
-	}
-}
-
 /* The bytes of a buffer without the room it had left to grow. */
 static char *steal_exact(struct buf *buf)
 {
@@ -676,8 +585,7 @@ int listing_builder_finish(struct listing_builder *builder, const struct listing
 			 names.len + builder->bodies.len;
 	listing->names = steal_exact(&names);
 	listing->bodies = steal_exact(&builder->bodies);
-	date_dirs(listing, previous, top_mtime_ns, now_ns);
-	date_entries(listing, previous, now_ns);
+	listing_date(listing, previous, top_mtime_ns, now_ns);
 out:
 	buf_reset(&names);
 	listing_account(listing);

@@ -210,7 +210,6 @@ static int start_signals(struct daemon *daemon)
 	int error = 0;
 	size_t i;
 
-	signal(SIGPIPE, SIG_IGN);
 	for (i = 0; i < SIGNAL_COUNT && !error; i++) {
 		uv_signal_init(&daemon->loop, &daemon->signals[i]);
 		daemon->signals[i].data = daemon;
@@ -405,6 +404,7 @@ int main(int argc, char **argv)
 	int code = EXIT_FAILED;
 
 	protect_memory();
+	signal(SIGPIPE, SIG_IGN); /* libcurl writes to sockets that may have closed */
 	srandom((unsigned int)(loop_wall_ns() ^ getpid())); /* for jitter */
 	if (config_load(argc, argv, &config, &error)) {
 		log_error("%s", buf_str(&error));

@@ -53,23 +53,15 @@ struct node *tree_node(struct tree *tree, uint64_t ino)
 	return *node_slot(tree, ino);
 }
 
-/* Whose listing has the children of an entry. */
-static int resource_inside(struct tree *tree, struct resource *home, const struct listing *listing,
-			   const struct listing_entry *entry, struct resource **ret_inside)
-{
-	if (entry->type == LISTING_DIR && entry->dir == LISTING_ELSEWHERE)
-		return tree_part_get(tree, listing, entry, ret_inside);
-	*ret_inside = home;
-	return 0;
-}
-
 static int node_new(struct tree *tree, struct resource *home, const struct listing *listing,
 		    const struct listing_entry *entry, struct node **ret_node)
 {
-	struct resource *inside;
+	struct resource *inside = home;
 	struct node *node;
-	int error = resource_inside(tree, home, listing, entry, &inside);
+	int error = 0;
 
+	if (entry->type == LISTING_DIR && entry->dir == LISTING_ELSEWHERE)
+		error = tree_part_get(tree, listing, entry, &inside);
 	if (error)
 		return error;
 	node = calloc(1, sizeof(*node));
@@ -93,28 +85,6 @@ static int node_new(struct tree *tree, struct resource *home, const struct listi
 	return 0;
 }
 
-/* The object has moved, for instance to another binder. */
-static int node_move(struct tree *tree, struct node *node, struct resource *home,
-		     const struct listing *listing, const struct listing_entry *entry)
-{
-	struct resource *inside;
-	int error;
-
-	if (node->type == LISTING_DIR) {
-		error = resource_inside(tree, home, listing, entry, &inside);
-		if (error)
-			return error;
-		inside->references++;
-		tree_resource_unref(node->dir.inside);
-		node->dir.inside = inside;
-		node->dir.seen_publication = 0;
-	}
-	home->references++;
-	tree_resource_unref(node->home);
-	node->home = home;
-	return 0;
-}
-
 int tree_lookup(struct tree *tree, struct resource *home, const struct listing *listing,
 		const struct listing_entry *entry, struct node **ret_node)
 {
@@ -123,12 +93,15 @@ int tree_lookup(struct tree *tree, struct resource *home, const struct listing *
 
 	if (!node)
 		error = node_new(tree, home, listing, entry, &node);
-	else if (node->type != entry->type)
+	else if (node->type != entry->type || (node->type == LISTING_DIR && node->home != home))
 		error = -EBADMSG; /* inode numbers are hashes: ids can be made to collide */
-	else if (node->home != home)
-		error = node_move(tree, node, home, listing, entry);
 	if (error)
 		return error;
+	if (node->home != home) { /* the document has moved to another binder */
+		home->references++;
+		tree_resource_unref(node->home);
+		node->home = home;
+	}
 	node->lookups++;
 	*ret_node = node;
 	return 0;
@@ -178,7 +151,7 @@ int tree_new(uv_loop_t *loop, const struct config *config, struct fetcher *fetch
 	tree->timeout_ms = config->timeout_ms;
 	tree->memory = config->memory;
 	tree->top.tree = tree;
-	tree->top_mtime_ns = loop_wall_ns();
+	tree->top.mtime_ns = loop_wall_ns();
 	TAILQ_INIT(&tree->top.waiters);
 	TAILQ_INIT(&tree->waiters);
 	TAILQ_INIT(&tree->lru);

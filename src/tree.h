@@ -68,9 +68,10 @@ int tree_new(uv_loop_t *loop, const struct config *config, struct fetcher *fetch
 void tree_free(struct tree *tree);
 
 struct resource *tree_top(struct tree *tree);
-/* When the top directory's entries last changed, and before that when the tree was made: it makes
- * no difference whether there is a listing just now. */
-int64_t tree_top_mtime_ns(const struct tree *tree);
+/* When the entries of a resource's directory last changed, as far as was seen, also when its
+ * listing was evicted. LISTING_NO_TIME for a part that was never listed; the top counts from the
+ * mount. */
+int64_t tree_mtime_ns(const struct resource *resource);
 
 /* The listing to answer from now, borrowed until the loop runs again:
  *   fresh                     served

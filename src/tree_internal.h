@@ -17,6 +17,8 @@ struct resource {
 	char *object; /* the API's object for it, for the fetch; NULL: the top */
 	size_t object_len;
 	struct listing *listing; /* NULL: never fetched, or evicted */
+	int64_t mtime_ns;	 /* of its directory; see tree_mtime_ns */
+	int64_t listed_mtime_ns; /* what the latest listing said of it; 0 before the first */
 	uint64_t publication;	 /* of `listing`; see tree_publication */
 	struct listing *husk;	 /* what an evicted listing left; see listing_husk */
 	int64_t fetched_ms;	 /* when `listing` came; INT64_MIN: forgotten */
@@ -40,7 +42,6 @@ struct tree {
 	int64_t timeout_ms;
 	size_t memory;
 	struct resource top;
-	int64_t top_mtime_ns; /* wall time of the last change seen in the top's entries */
 	struct resource *parts[TREE_PART_BUCKETS];
 	struct node **nodes; /* buckets, a power of two */
 	size_t bucket_count;

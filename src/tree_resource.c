@@ -22,6 +22,16 @@ static struct resource **part_bucket(struct tree *tree, uint64_t ino)
 	return &tree->parts[ino % TREE_PART_BUCKETS];
 }
 
+static void drop_listing(struct resource *resource)
+{
+	if (!resource->listing)
+		return;
+	TAILQ_REMOVE(&resource->tree->lru, resource, lru);
+	resource->tree->counters.listings--;
+	listing_unref(resource->listing);
+	resource->listing = NULL;
+}
+
 static void drop_husk(struct resource *resource)
 {
 	listing_unref(resource->husk);
@@ -30,11 +40,7 @@ static void drop_husk(struct resource *resource)
 
 void tree_resource_fini(struct resource *resource)
 {
-	if (resource->listing) {
-		TAILQ_REMOVE(&resource->tree->lru, resource, lru);
-		resource->tree->counters.listings--;
-		listing_unref(resource->listing);
-	}
+	drop_listing(resource);
 	drop_husk(resource);
 	if (resource->fetch)
 		fetch_cancel(resource->fetch);
@@ -104,6 +110,7 @@ int tree_part_get(struct tree *tree, const struct listing *listing,
 		return -ENOMEM;
 	part->tree = tree;
 	part->ino = entry->ino;
+	part->mtime_ns = LISTING_NO_TIME;
 	TAILQ_INIT(&part->waiters);
 	part->id = strdup(listing_id(listing, entry));
 	if (!part->id || part_describe(part, listing, entry)) {
@@ -118,16 +125,6 @@ int tree_part_get(struct tree *tree, const struct listing *listing,
 	return 0;
 }
 
-static void drop_listing(struct resource *resource)
-{
-	if (!resource->listing)
-		return;
-	TAILQ_REMOVE(&resource->tree->lru, resource, lru);
-	resource->tree->counters.listings--;
-	listing_unref(resource->listing);
-	resource->listing = NULL;
-}
-
 /* Keeps memory under its cap by dropping whole listings, least recently used first. Those that
  * somebody is about to be answered from stay. */
 static void evict(struct tree *tree, const struct resource *keep)
@@ -137,7 +134,8 @@ static void evict(struct tree *tree, const struct resource *keep)
 	while (resource && listing_bytes_alive() > tree->memory) {
 		struct resource *next = TAILQ_NEXT(resource, lru);
 
-		if (resource != keep && !resource->fetch) {
+		/* One that an open handle keeps would free nothing. */
+		if (resource != keep && !resource->fetch && resource->listing->references == 1) {
 			resource->husk = listing_husk(resource->listing);
 			drop_listing(resource);
 			tree->counters.evictions++;
@@ -170,6 +168,8 @@ static void top_changed(struct tree *tree, const struct listing *listing)
 			if (!entry) {
 				tree_resource_expire(part);
 				drop_husk(part);
+				if (part->references == 0 && !part->fetch)
+					drop_listing(part);
 				tree_resource_maybe_free(part);
 			} else if (entry->body_len != part->object_len ||
 				   memcmp(listing_body(listing, entry), part->object,
@@ -187,9 +187,11 @@ static void publish(struct resource *resource, struct listing *listing)
 	static uint64_t publications;
 	struct tree *tree = resource->tree;
 
-	if (resource == &tree->top && resource->listing &&
-	    resource->listing->dirs[0].mtime_ns != listing->dirs[0].mtime_ns)
-		tree->top_mtime_ns = listing->dirs[0].mtime_ns;
+	/* Being listed for the first time is no change of the top. */
+	if (resource != &tree->top ||
+	    (resource->listed_mtime_ns && resource->listed_mtime_ns != listing->dirs[0].mtime_ns))
+		resource->mtime_ns = listing->dirs[0].mtime_ns;
+	resource->listed_mtime_ns = listing->dirs[0].mtime_ns;
 	/* Open handles keep the listing they began with: a copy with each refresh would add up. */
 	if (resource->listing && listing_equals(listing, resource->listing)) {
 		listing_unref(listing);
@@ -336,6 +338,8 @@ double tree_refill_timeout_s(const struct tree *tree, const struct resource *res
 	int64_t least_ms = tree->ttl_ms / 10 < REFILL_MS_MAX ? tree->ttl_ms / 10 : REFILL_MS_MAX;
 	double timeout_s = tree_timeout_s(tree, resource);
 
+	if (tree_resource_age_ms(resource) == INT64_MAX)
+		return 0;
 	return timeout_s > (double)least_ms / 1000 ? timeout_s : (double)least_ms / 1000;
 }
 
@@ -349,9 +353,9 @@ struct resource *tree_top(struct tree *tree)
 	return &tree->top;
 }
 
-int64_t tree_top_mtime_ns(const struct tree *tree)
+int64_t tree_mtime_ns(const struct resource *resource)
 {
-	return tree->top_mtime_ns;
+	return resource->mtime_ns;
 }
 
 /* --- Waiters --- */
