@@ -303,8 +303,6 @@ static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, lon
 		return false;
 	if (status == 405 || (status == 404 && !task->provider->subfolders_seen))
 		task->provider->subfolders_missing = true;
-	else if (status == 403 && !task->provider->subfolders_seen)
-		task->folder_next = SIZE_MAX; /* the others of this binder are no different */
 	return true;
 }
 
