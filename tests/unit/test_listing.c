@@ -244,6 +244,71 @@ static void test_inode_numbers_never_change(void **state)
 	}
 }
 
+/* Servers may use one folder id in several binders: they are different directories. Documents are
+ * the same wherever they stand. */
+static void test_folders_of_different_binders_differ(void **state)
+{
+	static const char zero[] = "00000000-0000-0000-0000-000000000000";
+	const struct object objects[] = {DOC("d", zero, "D"), FOLDER_JSON("f"),
+					 FOLDER("f", NULL, "F")};
+	static const char *const scopes[] = {"one", "two", "one"};
+	static const char *const paths[] = {"F", "F/folder.json",
+					    "00000000-0000-0000-0000-000000000000",
+					    "00000000-0000-0000-0000-000000000000/D.json"};
+	struct listing *listings[COUNT(scopes)];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(scopes); i++) {
+		struct listing_builder *builder;
+
+		assert_int_equal(listing_builder_new("salt", scopes[i], LISTING_MAX, &builder), 0);
+		for (size_t j = 0; j < COUNT(objects); j++)
+			assert_int_equal(add(builder, &objects[j]), 0);
+		assert_int_equal(listing_builder_finish(builder, NULL, 0, NOW, &listings[i]), 0);
+		check_listing(listings[i]);
+		listing_builder_free(builder);
+	}
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		uint64_t one = at_path(listings[0], paths[i])->ino;
+
+		assert_true(one == at_path(listings[2], paths[i])->ino);
+		assert_int_equal(one == at_path(listings[1], paths[i])->ino,
+				 strcmp(paths[i], paths[3]) == 0);
+	}
+	for (size_t i = 0; i < COUNT(scopes); i++)
+		listing_unref(listings[i]);
+}
+
+/* Ids are the server's, and some hash alike: such a listing is refused, whichever comes first. This
+ * pair of a document and a folder collides since 0xff also ends the scope. */
+static void test_ids_that_collide_are_refused(void **state)
+{
+	static const char salt[] = "ibinder:6f9619ff-8b86-d011-b42d-00c04fc964ff";
+	static const char scope[] = "j_nXVyHqlND";
+	const struct object document = DOC_OF("Ev0Ri-irogP\377f", NULL, "D", "{}", 0);
+	const struct object folder = FOLDER("f", NULL, "F");
+	const struct object inside = DOC("d", "f", "In it");
+	const struct object *const orders[][2] = {
+		{&document, &folder}, {&folder, &document}, {&document, &inside}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(orders); i++) {
+		struct listing_builder *builder;
+		struct listing *listing = NULL;
+		bool at_finish = orders[i][1] == &inside; /* its folder is not listed */
+
+		assert_int_equal(listing_builder_new(salt, scope, LISTING_MAX, &builder), 0);
+		assert_int_equal(add(builder, orders[i][0]), 0);
+		assert_false(listing_builder_has(builder, orders[i][1]->kind, orders[i][1]->id));
+		assert_int_equal(add(builder, orders[i][1]), at_finish ? 0 : -EBADMSG);
+		if (at_finish)
+			assert_int_equal(listing_builder_finish(builder, NULL, 0, NOW, &listing),
+					 -EBADMSG);
+		assert_null(listing);
+		listing_builder_free(builder);
+	}
+}
+
 /* The number says who an object is, not what it is called or where it stands. */
 static void test_inode_numbers_survive_a_move(void **state)
 {
@@ -562,6 +627,8 @@ int main(void)
 		cmocka_unit_test(test_own_names_win_a_clash),
 		cmocka_unit_test(test_clashing_names_are_told_apart_in_their_directory_only),
 		cmocka_unit_test(test_inode_numbers_never_change),
+		cmocka_unit_test(test_folders_of_different_binders_differ),
+		cmocka_unit_test(test_ids_that_collide_are_refused),
 		cmocka_unit_test(test_inode_numbers_survive_a_move),
 		cmocka_unit_test(test_first_seen),
 		cmocka_unit_test(test_what_did_not_change_keeps_time_and_version),
