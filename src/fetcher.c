@@ -13,8 +13,10 @@
  * holds in memory what it received so far. */
 #define FOREGROUND_MAX 16
 #define BACKGROUND_MAX 4
-/* And none is begun once those hold as much as memory=, or this part of it if nobody waits. */
-#define BACKGROUND_PART 4
+/* And none is begun once those hold this many times memory= (one may well hold it once, and others
+ * must not wait for its end), or this part of it if nobody waits. */
+#define FOREGROUND_TIMES 2
+#define BACKGROUND_PART	 4
 
 /* --- Breaker --- */
 
@@ -146,7 +148,8 @@ static int call_send(struct call *call, const struct secret *bearer, uint64_t se
 static bool may_start(const struct fetcher *fetcher, bool foreground)
 {
 	size_t started_max = foreground ? FOREGROUND_MAX : BACKGROUND_MAX;
-	size_t bytes_max = foreground ? fetcher->memory : fetcher->memory / BACKGROUND_PART;
+	size_t bytes_max =
+		foreground ? fetcher->memory * FOREGROUND_TIMES : fetcher->memory / BACKGROUND_PART;
 
 	return fetcher->started == 0 ||
 	       (fetcher->started < started_max && listing_bytes_building() < bytes_max);

@@ -240,19 +240,21 @@ def test_files_held_open_do_not_add_a_copy_with_each_refresh():
 
 
 def test_a_small_binder_is_not_kept_waiting_by_the_many_pages_of_a_large_one():
-    documents, page = 700, 10
+    """Not even by one that nearly fills memory=."""
+    documents, page = 1600, 25
     with simulated("--binders=1", "--folders=0", f"--documents={documents}", "--metadata=20") as sim:
         sim.change("add_binder", name="small")
-        with mounted(sim, "memory=4M", "timeout=2", f"page_size={page}", "connections=2", "ttl=600") as mount:
+        with mounted(sim, "memory=4M", "timeout=3", f"page_size={page}", "connections=2", "ttl=600") as mount:
             (large,) = [name for name in os.listdir(mount / "binders") if name != "small"]
-            sim.control("POST", "/settings", latency_ms=100)
+            sim.control("POST", "/settings", latency_ms=50)
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 walk = pool.submit(outcome_of, lambda: os.listdir(mount / "binders" / large))
-                wait_until(lambda: api_requests(sim).get("search", 0) >= 10)
+                wait_until(lambda: api_requests(sim).get("search", 0) >= 46)
+                sim.control("POST", "/settings", latency_ms=400)
                 assert sorted(os.listdir(mount / "binders" / "small")) == ["binder.json", "metadata-elements.json"]
                 assert api_requests(sim)["search"] < documents / page  # the large one is not here yet
+                sim.control("POST", "/settings", latency_ms=0)
                 walk.result(timeout=10)
-            sim.control("POST", "/settings", latency_ms=0)
             wait_until(lambda: mount.metrics()["requests_in_flight"] == 0)
             assert len(os.listdir(mount / "binders" / large)) == documents + 2
 
