@@ -255,7 +255,7 @@ def test_a_small_binder_is_not_kept_waiting_by_the_many_pages_of_a_large_one():
                 assert api_requests(sim)["search"] < documents / page  # the large one is not here yet
                 sim.control("POST", "/settings", latency_ms=0)
                 walk.result(timeout=10)
-            wait_until(lambda: mount.metrics()["requests_in_flight"] == 0)
+            wait_until(lambda: mount.metrics()["listings"] == 3)  # binders, small, large
             assert len(os.listdir(mount / "binders" / large)) == documents + 2
 
 
