@@ -52,7 +52,7 @@ static void on_deadline(uv_timer_t *timer)
 
 static bool check_secret(const struct config *config, struct secret *ret_secret)
 {
-	struct buf error CLEANUP(buf_reset) = BUF_INIT(4096);
+	struct buf error CLEANUP(buf_reset) = BUF_INIT(16 * 1024);
 	static const char *const origins[] = {
 		[CONFIG_SECRET_NONE] = "",
 		[CONFIG_SECRET_ENVIRONMENT] = "from the environment",

@@ -118,15 +118,15 @@ int fetch_pull(struct fetch *fetch)
 	return 0;
 }
 
-bool fetch_has_ready(const struct fetch *fetch, int64_t now_ms)
+struct call *fetch_ready_call(const struct fetch *fetch, int64_t now_ms)
 {
-	const struct call *call;
+	struct call *call;
 
 	TAILQ_FOREACH (call, &fetch->calls, link) {
 		if (!call->transfer && call->due_ms <= now_ms)
-			return true;
+			return call;
 	}
-	return false;
+	return NULL;
 }
 
 bool fetch_server_failed(const struct http_response *response)
@@ -139,8 +139,11 @@ bool fetch_server_failed(const struct http_response *response)
 static void fetch_advance(struct fetch *fetch)
 {
 	struct listing *listing;
-	int error = fetch_has_ready(fetch, loop_now_ms()) ? 0 : fetch_pull(fetch);
+	int error = 0;
 
+	fetch->exhausted = false; /* the answer may have brought more to ask */
+	if (!fetch_ready_call(fetch, loop_now_ms()))
+		error = fetch_pull(fetch);
 	if (error) {
 		fetch_fail(fetch, error, NULL, "the request could not be made");
 		return;

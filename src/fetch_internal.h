@@ -68,8 +68,8 @@ void fetch_fail(struct fetch *fetch, int error, const struct http_response *resp
 /* Takes the task's next request, if it has one now, into a call that may be sent at once. Returns
  * 0, or -errno if the fetch cannot go on. */
 int fetch_pull(struct fetch *fetch);
-/* Whether a call may be sent now. */
-bool fetch_has_ready(const struct fetch *fetch, int64_t now_ms);
+/* A call that may be sent now, or NULL. */
+struct call *fetch_ready_call(const struct fetch *fetch, int64_t now_ms);
 /* Whether a response says that the server or the way to it is down, rather than something else. */
 bool fetch_server_failed(const struct http_response *response);
 /* The answer to a call (`data`). */

@@ -93,7 +93,7 @@ static void on_probe_timer(uv_timer_t *timer)
 	const struct secret *bearer = token_get(fetcher->token, &serial);
 
 	if (!bearer) {
-		token_retry(fetcher->token); /* a token granted closes the breaker as well */
+		token_retry(fetcher->token); /* a token granted is reason for a probe at once */
 		probe_later(fetcher, 0);
 		return;
 	}
@@ -113,17 +113,6 @@ static void on_probe_timer(uv_timer_t *timer)
 }
 
 /* --- Pump: what to send next --- */
-
-static struct call *ready_call(struct fetch *fetch, int64_t now_ms)
-{
-	struct call *call;
-
-	TAILQ_FOREACH (call, &fetch->calls, link) {
-		if (!call->transfer && call->due_ms <= now_ms)
-			return call;
-	}
-	return NULL;
-}
 
 static int call_send(struct call *call, const struct secret *bearer, uint64_t serial,
 		     int64_t now_ms)
@@ -167,7 +156,7 @@ static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, const st
 	TAILQ_FOREACH (fetch, list, link) {
 		if (!fetch->started && !may_start(fetcher, fetch->foreground))
 			continue;
-		call = ready_call(fetch, now_ms);
+		call = fetch_ready_call(fetch, now_ms);
 		if (call)
 			break;
 	}
@@ -178,7 +167,7 @@ static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, const st
 	TAILQ_REMOVE(list, fetch, link);
 	TAILQ_INSERT_TAIL(list, fetch, link);
 	error = call_send(call, bearer, serial, now_ms);
-	if (!error && !fetch_has_ready(fetch, now_ms) && !fetch->exhausted)
+	if (!error && !fetch_ready_call(fetch, now_ms) && !fetch->exhausted)
 		error = fetch_pull(fetch);
 	if (error)
 		fetch_fail(fetch, error, NULL, "the request could not be made");
@@ -269,13 +258,16 @@ static void on_token_changed(void *data)
 	enum token_state state = token_state(fetcher->token);
 	int error = token_error(fetcher->token);
 
-	/* The token server's answer says nothing of the API's server, but is reason to look. */
-	if (state == TOKEN_HELD && fetcher->breaker.open && !fetcher->probe)
-		loop_timer_start(&fetcher->probe_timer, on_probe_timer, 1);
-	else if (state == TOKEN_REFUSED)
-		fetcher_note_success(fetcher); /* "refused" is what users must be told now */
-	else if (state == TOKEN_BACKING_OFF && error != -EBUSY &&
-		 token_life_ms(fetcher->token) == 0)
+	/* A token says nothing of the API's server: reason to look, not to believe that it is back.
+	 */
+	if (state == TOKEN_HELD && fetcher->breaker.open) {
+		if (!fetcher->probe)
+			loop_timer_start(&fetcher->probe_timer, on_probe_timer, 1);
+	} else if (state == TOKEN_HELD || state == TOKEN_REFUSED) {
+		/* Failures to get one are over; "refused" is what users must be told now. */
+		fetcher_note_success(fetcher);
+	}
+	if (state == TOKEN_BACKING_OFF && error != -EBUSY && token_life_ms(fetcher->token) == 0)
 		fetcher_note_failure(fetcher, loop_now_ms(), error);
 	fetcher_wake(fetcher);
 }

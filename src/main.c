@@ -34,7 +34,7 @@
 /* A mount that is not up by then is given up: nothing in start-up needs the network. */
 #define UP_WITHIN_MS   30000
 #define DOWN_WITHIN_MS 5000
-#define MESSAGE_MAX    4096
+#define MESSAGE_MAX    (16 * 1024) /* a message may name several paths */
 #define SIGNAL_COUNT   4
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

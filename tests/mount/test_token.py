@@ -365,3 +365,13 @@ def test_a_sighup_while_the_secret_is_being_read_is_not_lost(tmp_path):
             mount.end()
         finally:
             mount.kill()
+
+
+def test_a_token_had_after_failures_ends_them():
+    """Whether the API's server answers is another question, which nobody has asked yet."""
+    with simulated("--binders=1") as sim:
+        sim.fault("token", "status", status=500, times=1)
+        with mounted(sim, "timeout=5") as mount:
+            wait_until(lambda: "token          held" in mount.control("status"))
+            assert ": not asked yet\n" in mount.control("status")
+            assert sim.stats()["routes"]["binders"] == 0
