@@ -183,14 +183,8 @@ static void api_document(struct sim *sim, const struct request *request, struct 
 	buf_add(&reply->body, document->raw, document->raw_len);
 }
 
-static void api_redirect_target(struct sim *sim, const struct request *request, struct reply *reply)
+static void api_redirect_target(struct reply *reply)
 {
-	static const char *const names[] = {"Authorization", "x-ibinder-tenantid", "Cookie",
-					    "x-inbenta-key"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (request_header(request, names[i]))
-			stats_words_add(&sim->stats.redirect_headers, names[i]);
 	reply_set(reply, MHD_HTTP_OK, JSON_TYPE);
 	buf_add_str(&reply->body, "[]");
 }
@@ -242,7 +236,7 @@ void api_answer(struct sim *sim, struct request *request, struct reply *reply)
 		reply_refuse(reply, sim, REFUSED_METHOD, MHD_HTTP_METHOD_NOT_ALLOWED, NULL);
 		reply->allow = method;
 	} else if (request->route == ROUTE_REDIRECT_TARGET) {
-		api_redirect_target(sim, request, reply);
+		api_redirect_target(reply);
 	} else if (api_query_has_credentials(request)) {
 		reply_refuse(reply, sim, REFUSED_QUERY_CREDENTIALS, MHD_HTTP_BAD_REQUEST,
 			     "Credentials do not belong into the query.");

@@ -14,6 +14,12 @@
 
 #define CONTROL_BACKLOG 128
 
+/* What a call came with. */
+struct control_call {
+	const struct request *request;
+	const cJSON *json; /* NULL without a body */
+};
+
 static void control_fail(struct reply *reply, unsigned int status, const char *why)
 {
 	reply_set(reply, status, "application/json");
@@ -27,26 +33,26 @@ static void control_ok(struct reply *reply)
 	buf_add_str(&reply->body, "{\"ok\":true}");
 }
 
-static void control_stats(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_stats(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
-	(void)json;
+	(void)call;
 	stats_render(&sim->stats, &reply->body);
 }
 
-static void control_reset(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_reset(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
-	(void)json;
+	(void)call;
 	stats_reset(&sim->stats);
 	control_ok(reply);
 }
 
 /* All of the settings hold or none does. */
-static void control_settings(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_settings(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
 	struct sim_settings settings = sim->settings;
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, json)
+	cJSON_ArrayForEach(item, call->json)
 	{
 		char *printed = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
 		const char *value = cJSON_IsString(item) ? item->valuestring : printed;
@@ -62,17 +68,26 @@ static void control_settings(struct sim *sim, const cJSON *json, struct reply *r
 	control_ok(reply);
 }
 
-static void control_revoke(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_revoke(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
-	(void)json;
+	(void)call;
 	oauth_revoke(sim);
 	control_ok(reply);
 }
 
-static void control_fault_add(struct sim *sim, const cJSON *json, struct reply *reply)
+/* The signatures of links given out so far hold no more. */
+static void control_expire_links(struct sim *sim, const struct control_call *call,
+				 struct reply *reply)
+{
+	(void)call;
+	sim->link_key = rng_mix(sim->link_key);
+	control_ok(reply);
+}
+
+static void control_fault_add(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
 	const char *problem = "out of memory";
-	int r = fault_add(sim, json, &problem);
+	int r = fault_add(sim, call->json, &problem);
 
 	if (r)
 		control_fail(reply,
@@ -82,23 +97,25 @@ static void control_fault_add(struct sim *sim, const cJSON *json, struct reply *
 		control_ok(reply);
 }
 
-static void control_fault_clear(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_fault_clear(struct sim *sim, const struct control_call *call,
+				struct reply *reply)
 {
-	(void)json;
+	(void)call;
 	fault_clear(sim);
 	control_ok(reply);
 }
 
-static void control_fault_list(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_fault_list(struct sim *sim, const struct control_call *call,
+			       struct reply *reply)
 {
-	(void)json;
+	(void)call;
 	fault_render(sim, &reply->body);
 }
 
-static void control_change(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_change(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
 	struct buf object = {0};
-	int r = change_apply(sim, json, &object);
+	int r = change_apply(sim, call->json, &object);
 
 	if (r == -ENOENT) {
 		control_fail(reply, MHD_HTTP_NOT_FOUND, "no such object");
@@ -137,6 +154,18 @@ static void control_truth_folders(const struct org_binder *binder, struct buf *o
 	buf_add_char(out, ']');
 }
 
+/* The newest first. */
+static void control_truth_versions(const struct org_document *document, struct buf *out)
+{
+	const struct org_version *version = document->version;
+
+	buf_add_str(out, ",\"versions\":[");
+	for (; version; version = version->older)
+		buf_add_format(out, "{\"id\":\"%s\",\"size\":%" PRIu64 "}%s", version->id,
+			       version->size, version->older ? "," : "");
+	buf_add_char(out, ']');
+}
+
 static void control_truth_documents(const struct org_binder *binder, struct buf *out)
 {
 	buf_add_str(out, ",\"documents\":[");
@@ -148,19 +177,21 @@ static void control_truth_documents(const struct org_binder *binder, struct buf 
 			buf_add_format(out, "\"%s\"", document->folder->id);
 		else
 			buf_add_str(out, "null");
-		buf_add_format(out, ",\"latestVersionId\":\"%s\",\"size\":%" PRIu64 ",\"raw\":",
+		buf_add_format(out, ",\"latestVersionId\":\"%s\",\"size\":%" PRIu64,
 			       document->version->id, document->version->size);
+		control_truth_versions(document, out);
+		buf_add_str(out, ",\"raw\":");
 		text_add_literal(out, document->raw, document->raw_len);
 		buf_add_char(out, '}');
 	}
 	buf_add_char(out, ']');
 }
 
-static void control_truth(struct sim *sim, const cJSON *json, struct reply *reply)
+static void control_truth(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
 	struct buf *out = &reply->body;
 
-	(void)json;
+	(void)call;
 	buf_add_str(out, "{\"binders\":[");
 	for (size_t i = 0; i < sim->org.binders.n; i++) {
 		const struct org_binder *binder = sim->org.binders.items[i];
@@ -176,28 +207,62 @@ static void control_truth(struct sim *sim, const cJSON *json, struct reply *repl
 	buf_add_str(out, "]}");
 }
 
-static void control_ping(struct sim *sim, const cJSON *json, struct reply *reply)
+static bool control_query_number(const struct request *request, const char *name,
+				 uint64_t *ret_number)
+{
+	const char *value = request_query(request, name);
+
+	return !value || !text_parse_number(value, UINT64_MAX, ret_number);
+}
+
+/* A version's bytes as they are, whatever storage is set or spoilt to send. */
+static void control_content(struct sim *sim, const struct control_call *call, struct reply *reply)
+{
+	const char *id = request_query(call->request, "version");
+	const struct org_version *version = id ? org_find_version(&sim->org, id) : NULL;
+	uint64_t offset = 0, length = UINT64_MAX;
+
+	if (!control_query_number(call->request, "offset", &offset) ||
+	    !control_query_number(call->request, "length", &length)) {
+		control_fail(reply, MHD_HTTP_BAD_REQUEST, "offset and length are numbers");
+		return;
+	}
+	if (!version) {
+		control_fail(reply, MHD_HTTP_NOT_FOUND, "no such version");
+		return;
+	}
+	reply_set(reply, MHD_HTTP_OK, "application/octet-stream");
+	memcpy(reply->version_id, version->id, sizeof(reply->version_id));
+	reply->offset = offset < version->size ? offset : version->size;
+	reply->length = version->size - reply->offset;
+	if (reply->length > length)
+		reply->length = length;
+}
+
+static void control_ping(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
 	(void)sim;
-	(void)json;
+	(void)call;
 	control_ok(reply);
 }
 
 static const struct {
 	const char *method;
 	const char *path;
-	void (*handle)(struct sim *sim, const cJSON *json, struct reply *reply);
+	void (*handle)(struct sim *sim, const struct control_call *call, struct reply *reply);
 } control_routes[] = {
 	{"GET", "/ping", control_ping},
 	{"GET", "/stats", control_stats},
 	{"POST", "/stats/reset", control_reset},
 	{"POST", "/settings", control_settings},
 	{"POST", "/tokens/revoke", control_revoke},
+	{"POST", "/links/expire", control_expire_links},
 	{"POST", "/faults", control_fault_add},
 	{"DELETE", "/faults", control_fault_clear},
 	{"GET", "/faults", control_fault_list},
 	{"POST", "/change", control_change},
 	{"GET", "/truth", control_truth},
+	{"GET", "/content", control_content},
 };
 
 static enum MHD_Result control_answer(struct sim *sim, struct request *request)
@@ -205,6 +270,7 @@ static enum MHD_Result control_answer(struct sim *sim, struct request *request)
 	const struct buf *body = &request->body;
 	cJSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;
 	size_t n = sizeof(control_routes) / sizeof(control_routes[0]);
+	struct control_call call = {request, json};
 	struct reply reply = {0};
 	size_t i = 0;
 
@@ -218,7 +284,7 @@ static enum MHD_Result control_answer(struct sim *sim, struct request *request)
 		control_fail(&reply, MHD_HTTP_BAD_REQUEST, "the body is not a JSON object");
 	} else {
 		pthread_mutex_lock(&sim->lock);
-		control_routes[i].handle(sim, json, &reply);
+		control_routes[i].handle(sim, &call, &reply);
 		pthread_mutex_unlock(&sim->lock);
 	}
 	cJSON_Delete(json);

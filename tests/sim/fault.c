@@ -28,6 +28,13 @@ static const char *const fault_names[FAULT_KINDS] = {
 	[FAULT_BIG_TOTAL_COUNT] = "big_total",
 	[FAULT_ZERO_PAGE] = "zero_page",
 	[FAULT_NULL_ITEMS] = "null_items",
+	[FAULT_WRONG_RANGE] = "wrong_range",
+	[FAULT_OTHER_LENGTH] = "other_length",
+	[FAULT_NO_CONTENT_RANGE] = "no_content_range",
+	[FAULT_SHORT_RANGE] = "short_range",
+	[FAULT_IGNORE_RANGE] = "ignore_range",
+	[FAULT_OTHER_ETAG] = "other_etag",
+	[FAULT_ENCODED] = "encoded",
 };
 
 static const char *const fault_wrong[] = {
@@ -50,9 +57,11 @@ const char *fault_wrong_types(unsigned int variant)
 	return fault_wrong[variant % FAULT_VARIANTS];
 }
 
-bool fault_replaces(enum fault_kind kind)
+bool fault_replaces(const struct fault *fault, enum route route)
 {
-	return kind >= FAULT_STATUS && kind <= FAULT_REDIRECT;
+	if (fault->kind == FAULT_ENDLESS && route == ROUTE_STORAGE)
+		return false;
+	return fault->kind >= FAULT_STATUS && fault->kind <= FAULT_REDIRECT;
 }
 
 /* Reads an optional number; false if it is there and unfit. */
@@ -120,6 +129,8 @@ static const char *fault_parse(struct fault *fault, const struct sim *sim, const
 	if ((fault->kind == FAULT_BIG_TOTAL_COUNT || fault->kind == FAULT_ZERO_PAGE) &&
 	    fault->route != ROUTE_SEARCH)
 		return "only search has pages";
+	if (fault->kind >= FAULT_WRONG_RANGE && fault->route != ROUTE_STORAGE)
+		return "only storage has ranges";
 	fault->status = fault->kind == FAULT_REDIRECT ? 302 : 500;
 	if (fault->kind == FAULT_REDIRECT)
 		snprintf(fault->location, sizeof(fault->location),

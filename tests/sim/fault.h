@@ -30,7 +30,7 @@ enum fault_kind {
 	FAULT_EMPTY_BODY,
 	FAULT_WRONG_TYPES,
 	FAULT_DEEP,
-	FAULT_ENDLESS,
+	FAULT_ENDLESS, /* at storage it spoils the right answer instead */
 	FAULT_REDIRECT,
 	/* These spoil the right answer. */
 	FAULT_TRUNCATE,
@@ -40,6 +40,14 @@ enum fault_kind {
 	FAULT_BIG_TOTAL_COUNT,
 	FAULT_ZERO_PAGE,
 	FAULT_NULL_ITEMS,
+	/* These too, at storage only. */
+	FAULT_WRONG_RANGE,
+	FAULT_OTHER_LENGTH,
+	FAULT_NO_CONTENT_RANGE,
+	FAULT_SHORT_RANGE,
+	FAULT_IGNORE_RANGE,
+	FAULT_OTHER_ETAG,
+	FAULT_ENCODED,
 	FAULT_KINDS,
 };
 
@@ -72,8 +80,8 @@ void fault_clear(struct sim *sim);
 void fault_render(const struct sim *sim, struct buf *out);
 /* The fault that strikes this request; kind FAULT_NONE if none does. Counts. */
 struct fault fault_take(struct sim *sim, enum route route);
-/* True if the fault takes the place of the answer. */
-bool fault_replaces(enum fault_kind kind);
+/* True if the fault takes the place of this route's answer. */
+bool fault_replaces(const struct fault *fault, enum route route);
 /* A body of valid JSON of wrong types. */
 const char *fault_wrong_types(unsigned int variant);
 /* Puts bytes that are no UTF-8 into the first name in a JSON text. */

@@ -12,6 +12,7 @@
 #define STREAM_BLOCK   (64u << 10)
 #define STREAM_TICKS   10   /* pieces per second of a slow body */
 #define STREAM_MISSING 1000 /* bytes promised and not sent when the true body is empty */
+#define REPLY_SELF     "{self}"
 #define STREAM_ENDLESS "{\"id\":\"endless\",\"name\":\"and so on\"},"
 
 struct stream {
@@ -19,10 +20,12 @@ struct stream {
 	char *data; /* owned; NULL for the content of a version */
 	char version_id[RNG_GUID_SIZE];
 	uint64_t offset;
-	uint64_t sendable; /* what comes before the connection is cut */
+	uint64_t sendable; /* UINT64_MAX: endless */
+	bool cut;	   /* after the sendable bytes the connection is cut */
 	uint64_t bytes_per_second;
+	uint64_t began_ms;
 	uint64_t epoch;
-	bool endless;
+	uint64_t *sent; /* counter of bytes, under the lock; NULL: not counted */
 };
 
 const char *request_header(const struct request *request, const char *name)
@@ -100,34 +103,64 @@ void reply_refuse(struct reply *reply, struct sim *sim, enum refusal why, unsign
 		reply->challenge = "Bearer error=\"invalid_token\"";
 }
 
+/* The counter for the bytes of an answer; the control port's are not counted. */
+static uint64_t *reply_counter(struct sim *sim, const struct request *request)
+{
+	return request->started ? &sim->stats.bytes[request->route] : NULL;
+}
+
+static void reply_count(struct sim *sim, uint64_t *counter, uint64_t n)
+{
+	if (!counter)
+		return;
+	pthread_mutex_lock(&sim->lock);
+	*counter += n;
+	pthread_mutex_unlock(&sim->lock);
+}
+
+/* Waits until the next piece is due, and says how long it is. */
+static uint64_t stream_pace(const struct stream *stream, uint64_t pos, uint64_t n)
+{
+	uint64_t piece = stream->bytes_per_second / STREAM_TICKS + 1;
+
+	if (n > piece)
+		n = piece;
+	uint64_t due = stream->began_ms + (pos + n) * 1000 / stream->bytes_per_second;
+	uint64_t now = sim_now_ms();
+	/* When faults are cleared meanwhile the rest goes out at full speed. */
+	if (due > now)
+		sim_wait(stream->sim, due - now, stream->epoch);
+	return n;
+}
+
+static void stream_endless(uint64_t pos, char *out, uint64_t n)
+{
+	const char *unit = STREAM_ENDLESS;
+
+	for (uint64_t i = 0; i < n; i++, pos++)
+		out[i] = pos ? unit[(pos - 1) % (sizeof(STREAM_ENDLESS) - 1)] : '[';
+}
+
+/* Bytes count before they are sent, so that a client that has read them finds them counted. */
 static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
 {
 	struct stream *stream = cls;
 	uint64_t n = max;
 
-	if (stream->endless) {
-		const char *unit = STREAM_ENDLESS;
-
-		for (size_t i = 0; i < max; i++, pos++)
-			out[i] = pos ? unit[(pos - 1) % (sizeof(STREAM_ENDLESS) - 1)] : '[';
-		return (ssize_t)max;
-	}
 	if (pos >= stream->sendable)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return stream->cut ? MHD_CONTENT_READER_END_WITH_ERROR
+				   : MHD_CONTENT_READER_END_OF_STREAM;
 	if (n > stream->sendable - pos)
 		n = stream->sendable - pos;
-	if (stream->bytes_per_second) {
-		uint64_t piece = stream->bytes_per_second / STREAM_TICKS + 1;
-
-		if (n > piece)
-			n = piece;
-		/* When faults are cleared meanwhile the rest goes out at full speed. */
-		sim_wait(stream->sim, n * 1000 / stream->bytes_per_second, stream->epoch);
-	}
-	if (stream->data)
-		memcpy(out, stream->data + pos, n);
-	else
+	if (stream->bytes_per_second)
+		n = stream_pace(stream, pos, n);
+	if (!stream->data)
 		storage_read(stream->sim, stream->version_id, stream->offset + pos, out, n);
+	else if (stream->sendable == UINT64_MAX)
+		stream_endless(pos, out, n);
+	else
+		memcpy(out, stream->data + pos, n);
+	reply_count(stream->sim, stream->sent, n);
 	return (ssize_t)n;
 }
 
@@ -139,7 +172,25 @@ static void stream_free(void *cls)
 	free(stream);
 }
 
-static struct MHD_Response *reply_stream(struct sim *sim, const struct fault *fault,
+/* Lets the fault act on the stream. Returns the length that the answer promises. */
+static uint64_t stream_spoil(struct stream *stream, const struct fault *fault, uint64_t length)
+{
+	if (fault->kind == FAULT_TRUNCATE) {
+		stream->sendable = length / 2;
+		stream->cut = true;
+		return length ? length : STREAM_MISSING;
+	}
+	if (fault->kind == FAULT_SLOW) {
+		stream->bytes_per_second = fault->bytes_per_second;
+		stream->epoch = fault->epoch;
+	} else if (fault->kind == FAULT_ENDLESS) {
+		stream->sendable = UINT64_MAX;
+		return MHD_SIZE_UNKNOWN;
+	}
+	return length;
+}
+
+static struct MHD_Response *reply_stream(struct sim *sim, const struct request *request,
 					 struct reply *reply)
 {
 	struct stream *stream = calloc(1, sizeof(*stream));
@@ -154,27 +205,32 @@ static struct MHD_Response *reply_stream(struct sim *sim, const struct fault *fa
 	}
 	stream->sim = sim;
 	stream->sendable = length;
+	stream->bytes_per_second = reply->bytes_per_second;
+	stream->began_ms = sim_now_ms();
 	stream->epoch = UINT64_MAX;
-	if (fault->kind == FAULT_TRUNCATE) {
-		stream->sendable = length / 2;
-		length = length ? length : STREAM_MISSING;
-	} else if (fault->kind == FAULT_SLOW) {
-		stream->bytes_per_second = fault->bytes_per_second;
-		stream->epoch = fault->epoch;
-	} else if (fault->kind == FAULT_ENDLESS) {
-		stream->endless = true;
+	stream->sent = reply_counter(sim, request);
+	length = stream_spoil(stream, &request->fault, length);
+	size_t block = length < STREAM_BLOCK ? length + 1 : STREAM_BLOCK;
+	if (reply->chunked)
 		length = MHD_SIZE_UNKNOWN;
-	}
 	struct MHD_Response *response = NULL;
 	if (*stream->version_id || stream->data)
-		response = MHD_create_response_from_callback(length, STREAM_BLOCK, stream_read,
-							     stream, stream_free);
+		response = MHD_create_response_from_callback(length, block, stream_read, stream,
+							     stream_free);
 	if (!response)
 		stream_free(stream);
 	return response;
 }
 
-static struct MHD_Response *reply_memory(struct reply *reply)
+/* HTTP has answers whose body is not sent. */
+static bool reply_has_body(const struct request *request, const struct reply *reply)
+{
+	return strcmp(request->method, "HEAD") && reply->status != MHD_HTTP_NO_CONTENT &&
+	       reply->status != MHD_HTTP_NOT_MODIFIED;
+}
+
+static struct MHD_Response *reply_memory(struct sim *sim, const struct request *request,
+					 struct reply *reply)
 {
 	size_t len;
 	char *data = buf_take(&reply->body, &len);
@@ -184,6 +240,8 @@ static struct MHD_Response *reply_memory(struct reply *reply)
 		MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		free(data);
+	else if (reply_has_body(request, reply))
+		reply_count(sim, reply_counter(sim, request), len);
 	return response;
 }
 
@@ -192,24 +250,59 @@ static bool reply_add_header(struct MHD_Response *response, const char *name, co
 	return !value || !*value || MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
+/*
+ * Where a redirect leads. {self} is the path and query of the request itself, marked with the
+ * number of the redirect in place of an earlier one's mark.
+ */
+static bool reply_add_location(struct MHD_Response *response, const struct request *request)
+{
+	const char *location = request->fault.location;
+	const char *self = strstr(location, REPLY_SELF);
+
+	if (!self)
+		return reply_add_header(response, MHD_HTTP_HEADER_LOCATION, location);
+	const char *uri = request->uri;
+	const char *marked = strstr(uri, "?" REPLY_HOP "=");
+	if (!marked)
+		marked = strstr(uri, "&" REPLY_HOP "=");
+	size_t n = marked ? (size_t)(marked - uri) : strlen(uri);
+	struct buf url = {0};
+	buf_add(&url, location, (size_t)(self - location));
+	buf_add(&url, uri, n);
+	buf_add_format(&url, "%c" REPLY_HOP "=%" PRIu64, memchr(uri, '?', n) ? '&' : '?',
+		       request->fault.fired);
+	buf_add_str(&url, self + strlen(REPLY_SELF));
+	bool added = !url.failed && reply_add_header(response, MHD_HTTP_HEADER_LOCATION, url.data);
+	buf_free(&url);
+	return added;
+}
+
 enum MHD_Result reply_send(struct sim *sim, const struct request *request, struct reply *reply)
 {
 	const struct fault *fault = &request->fault;
 	bool streamed = *reply->version_id || fault->kind == FAULT_TRUNCATE ||
 			fault->kind == FAULT_SLOW || fault->kind == FAULT_ENDLESS;
 	struct MHD_Response *response =
-		streamed ? reply_stream(sim, fault, reply) : reply_memory(reply);
-	enum MHD_Result result = MHD_NO;
+		streamed ? reply_stream(sim, request, reply) : reply_memory(sim, request, reply);
+	const struct {
+		const char *name;
+		const char *value; /* NULL or empty: no header */
+	} headers[] = {
+		{MHD_HTTP_HEADER_CONTENT_TYPE, reply->type},
+		{MHD_HTTP_HEADER_ALLOW, reply->allow},
+		{MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge},
+		{MHD_HTTP_HEADER_CONTENT_ENCODING, reply->encoding},
+		{MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range},
+		{MHD_HTTP_HEADER_ETAG, reply->etag},
+		{MHD_HTTP_HEADER_RETRY_AFTER, fault->retry_after},
+		{MHD_HTTP_HEADER_ACCEPT_RANGES, reply->accept_ranges ? "bytes" : NULL},
+	};
+	bool good = response && reply_add_location(response, request);
 
-	if (response && reply_add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type) &&
-	    reply_add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow) &&
-	    reply_add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge) &&
-	    reply_add_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, reply->content_range) &&
-	    reply_add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, fault->retry_after) &&
-	    reply_add_header(response, MHD_HTTP_HEADER_LOCATION, fault->location) &&
-	    reply_add_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES,
-			     reply->accept_ranges ? "bytes" : NULL))
-		result = MHD_queue_response(request->connection, reply->status, response);
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]) && good; i++)
+		good = reply_add_header(response, headers[i].name, headers[i].value);
+	enum MHD_Result result =
+		good ? MHD_queue_response(request->connection, reply->status, response) : MHD_NO;
 	if (response)
 		MHD_destroy_response(response);
 	buf_free(&reply->body);

@@ -14,6 +14,8 @@
 #define REQUEST_ID_MAX	 128
 #define REQUEST_BODY_MAX (64u << 10)
 #define REPLY_RANGE_MAX	 80
+#define REPLY_ETAG_MAX	 24
+#define REPLY_HOP	 "hop" /* query parameter that marks a request as redirected here */
 
 struct request {
 	struct MHD_Connection *connection; /* borrowed */
@@ -24,7 +26,7 @@ struct request {
 	char id[2][REQUEST_ID_MAX]; /* the variable parts of the path */
 	struct buf body;
 	bool body_too_large;
-	bool started; /* headers have been seen and counted */
+	bool started; /* headers have been seen and counted; never on the control port */
 	struct fault fault;
 };
 
@@ -35,9 +37,13 @@ struct reply {
 	char version_id[RNG_GUID_SIZE]; /* not empty: this version's content is sent, not body */
 	uint64_t offset;		/* of the content */
 	uint64_t length;
+	uint64_t bytes_per_second;	     /* of the content; 0: as fast as it goes */
+	bool chunked;			     /* the content's length is not told */
+	char etag[REPLY_ETAG_MAX];	     /* empty: no header */
 	char content_range[REPLY_RANGE_MAX]; /* empty: no header */
 	const char *allow;		     /* static; header Allow */
 	const char *challenge;		     /* static; header WWW-Authenticate */
+	const char *encoding;		     /* static; header Content-Encoding */
 	bool accept_ranges;
 };
 

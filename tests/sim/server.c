@@ -92,7 +92,9 @@ static uint64_t server_prepare(struct sim *sim, struct request *request)
 	pthread_mutex_lock(&sim->lock);
 	uint64_t ms = 0;
 	request->fault = fault_take(sim, request->route);
-	if (request->route != ROUTE_STORAGE && request->route != ROUTE_REDIRECT_TARGET) {
+	if (request->route == ROUTE_STORAGE) {
+		ms = sim->settings.storage_latency_ms;
+	} else if (request->route != ROUTE_REDIRECT_TARGET) {
 		uint64_t draw = rng_mix(sim->trace++ ^ sim->link_key);
 
 		ms = sim->settings.latency_ms + draw % (sim->settings.jitter_ms + 1);
@@ -117,7 +119,7 @@ static enum MHD_Result server_answer(struct sim *sim, struct request *request)
 		server_reset(request);
 	pthread_mutex_lock(&sim->lock);
 	bool cut = sim->stopping || fault->kind == FAULT_HANG || fault->kind == FAULT_RESET;
-	if (!cut && fault_replaces(fault->kind))
+	if (!cut && fault_replaces(fault, request->route))
 		server_fault_answer(sim, request, &reply);
 	else if (!cut)
 		api_answer(sim, request, &reply);
@@ -128,6 +130,33 @@ static enum MHD_Result server_answer(struct sim *sim, struct request *request)
 	server_log(sim, request, reply.status);
 	pthread_mutex_unlock(&sim->lock);
 	return cut ? MHD_NO : reply_send(sim, request, &reply);
+}
+
+static bool server_has_credentials(const struct request *request)
+{
+	return request_header(request, "Authorization") ||
+	       request_header(request, "x-ibinder-tenantid") || request_header(request, "Cookie");
+}
+
+static void server_count_storage(struct stats *stats, const struct request *request)
+{
+	if (++stats->storage_in_flight > stats->storage_peak_concurrency)
+		stats->storage_peak_concurrency = stats->storage_in_flight;
+	if (request_header(request, "Range"))
+		stats->ranges++;
+	if (server_has_credentials(request))
+		stats->leaked_credentials++;
+}
+
+/* What a client takes along to where it was sent. */
+static void server_count_redirected(struct stats *stats, const struct request *request)
+{
+	static const char *const names[] = {"Authorization", "x-ibinder-tenantid", "Cookie",
+					    "x-inbenta-key"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (request_header(request, names[i]))
+			stats_words_add(&stats->redirect_headers, names[i]);
 }
 
 /* The headers are in: the request counts from here. */
@@ -145,10 +174,10 @@ static void server_begin(struct sim *sim, struct request *request, const char *v
 	stats_words_add(&stats->protocols, version);
 	if (forwarded)
 		stats_words_add(&stats->forwarded_protocols, forwarded);
-	if (request->route == ROUTE_STORAGE &&
-	    (request_header(request, "Authorization") ||
-	     request_header(request, "x-ibinder-tenantid") || request_header(request, "Cookie")))
-		stats->leaked_credentials++;
+	if (request->route == ROUTE_STORAGE)
+		server_count_storage(stats, request);
+	if (request->route == ROUTE_REDIRECT_TARGET || request_query(request, REPLY_HOP))
+		server_count_redirected(stats, request);
 	pthread_mutex_unlock(&sim->lock);
 }
 
@@ -199,6 +228,8 @@ static void server_completed(void *cls, struct MHD_Connection *connection, void 
 	if (request && request->started) {
 		pthread_mutex_lock(&sim->lock);
 		sim->stats.in_flight--;
+		if (request->route == ROUTE_STORAGE)
+			sim->stats.storage_in_flight--;
 		pthread_mutex_unlock(&sim->lock);
 	}
 	request_free(request);

@@ -37,6 +37,8 @@ int sim_init(struct sim *sim)
 				.link_life_s = 300,
 				.max_page = 1000,
 				.storage_range = true,
+				.storage_length = true,
+				.storage_416_range = true,
 				.subfolders = 200,
 				.client_id = "sim-client",
 				.client_secret = "s3cr&t=+%/ å",
@@ -156,6 +158,16 @@ int sim_set(struct sim_settings *s, const char *name, const char *value)
 		return sim_set_switch(&s->items_wrapper, value);
 	if (!strcmp(name, "storage_range"))
 		return sim_set_switch(&s->storage_range, value);
+	if (!strcmp(name, "storage_length"))
+		return sim_set_switch(&s->storage_length, value);
+	if (!strcmp(name, "storage_etag"))
+		return sim_set_switch(&s->storage_etag, value);
+	if (!strcmp(name, "storage_416"))
+		return sim_set_word(&s->storage_416_range, value, "range", "bare");
+	if (!strcmp(name, "storage_latency_ms"))
+		return sim_set_number(&s->storage_latency_ms, value, SIM_WAIT_MAX_MS);
+	if (!strcmp(name, "storage_rate"))
+		return sim_set_number(&s->storage_rate, value, SIM_MAX_RATE);
 	if (!strcmp(name, "tab_filter"))
 		return sim_set_word(&s->tab_nested, value, "nested", "exact");
 	if (!strcmp(name, "subfolders"))

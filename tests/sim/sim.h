@@ -22,6 +22,7 @@
 #define SIM_WAIT_MAX_MS (3600u * 1000u)
 #define SIM_MAX_PAGE	1000000u
 #define SIM_MAX_SECONDS (10u * 365u * 86400u)
+#define SIM_MAX_RATE	1000000000000u
 
 struct sim_settings {
 	uint64_t latency_ms;
@@ -31,7 +32,12 @@ struct sim_settings {
 	uint64_t max_page;
 	bool items_wrapper;
 	bool tab_nested;
+	uint64_t storage_latency_ms;
+	uint64_t storage_rate; /* bytes per second of one answer; 0: unbounded */
 	bool storage_range;
+	bool storage_length;
+	bool storage_etag;
+	bool storage_416_range;
 	unsigned int subfolders; /* HTTP status of the call for sub-folders: 200, 404 or 405 */
 	char client_id[SIM_TEXT_MAX];
 	char client_secret[SIM_TEXT_MAX];

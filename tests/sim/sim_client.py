@@ -59,7 +59,7 @@ class Sim:
         self.port, self.control_port = int(match[1]), int(match[2])
         self.token = None
 
-    def end(self, signum=signal.SIGTERM, within=5):
+    def end(self, signum=signal.SIGTERM, within=20):
         """Demands a clean end: status 0, nothing from the sanitizers."""
         if signum:
             self.process.send_signal(signum)
@@ -104,6 +104,16 @@ class Sim:
     def truth(self):
         return self.control("GET", "/truth")["binders"]
 
+    def content(self, version, offset=0, length=None):
+        """The true bytes of a version, whatever storage sends."""
+        query = f"version={version}&offset={offset}" + (f"&length={length}" if length is not None else "")
+        answer = self.request("GET", f"/content?{query}", port=self.control_port)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    def expire_links(self):
+        self.control("POST", "/links/expire")
+
     def fault(self, route, kind, times=1, **more):
         self.control("POST", "/faults", route=route, kind=kind, times=times, **more)
 
@@ -115,7 +125,7 @@ class Sim:
 
     def settle(self):
         """A request is under way until its last byte is out: wait for the counter."""
-        for _ in range(200):
+        for _ in range(2000):
             if not self.stats()["in_flight"]:
                 return
             time.sleep(0.01)

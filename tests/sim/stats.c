@@ -62,8 +62,14 @@ void stats_words_add(struct stats_words *words, const char *word)
 void stats_reset(struct stats *stats)
 {
 	uint64_t in_flight = stats->in_flight;
+	uint64_t storage = stats->storage_in_flight;
 
-	*stats = (struct stats){.in_flight = in_flight, .peak_concurrency = in_flight};
+	*stats = (struct stats){
+		.in_flight = in_flight,
+		.peak_concurrency = in_flight,
+		.storage_in_flight = storage,
+		.storage_peak_concurrency = storage,
+	};
 }
 
 static void stats_render_words(const struct stats_words *words, struct buf *out)
@@ -93,6 +99,8 @@ void stats_render(const struct stats *stats, struct buf *out)
 
 	buf_add_str(out, "{\"routes\":");
 	stats_render_counts(route_names, stats->routes, ROUTES, out);
+	buf_add_str(out, ",\"bytes\":");
+	stats_render_counts(route_names, stats->bytes, ROUTES, out);
 	buf_add_str(out, ",\"status\":{");
 	for (size_t i = 0; i < STATS_STATUS_MAX; i++) {
 		if (!stats->status[i])
@@ -108,6 +116,10 @@ void stats_render(const struct stats *stats, struct buf *out)
 		       ",\"tokens_issued\":%" PRIu64 ",\"tokens_refused\":%" PRIu64,
 		       stats->leaked_credentials, stats->in_flight, stats->peak_concurrency,
 		       stats->connections, stats->tokens_issued, stats->tokens_refused);
+	buf_add_format(out,
+		       ",\"ranges\":%" PRIu64 ",\"storage_in_flight\":%" PRIu64
+		       ",\"storage_peak_concurrency\":%" PRIu64,
+		       stats->ranges, stats->storage_in_flight, stats->storage_peak_concurrency);
 	buf_add_str(out, ",\"protocols\":");
 	stats_render_words(&stats->protocols, out);
 	buf_add_str(out, ",\"forwarded_protocols\":");

@@ -58,11 +58,15 @@ struct stats_words {
 
 struct stats {
 	uint64_t routes[ROUTES];
+	uint64_t bytes[ROUTES]; /* of bodies, handed to the socket */
 	uint64_t status[STATS_STATUS_MAX];
 	uint64_t refused[REFUSALS];
 	uint64_t leaked_credentials;
 	uint64_t in_flight;
 	uint64_t peak_concurrency;
+	uint64_t storage_in_flight;
+	uint64_t storage_peak_concurrency;
+	uint64_t ranges; /* storage requests that named a range */
 	uint64_t connections;
 	uint64_t tokens_issued;
 	uint64_t tokens_refused;

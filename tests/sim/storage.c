@@ -6,7 +6,9 @@
 #include <string.h>
 
 #define STORAGE_BLOCK	     64 /* contents are made in blocks of this many bytes */
-#define STORAGE_BINARY_EVERY 4	/* every fourth block is not text */
+#define STORAGE_DIGITS	     12
+#define STORAGE_BINARY_EVERY 4	  /* every fourth block is not text */
+#define STORAGE_LONGER	     1000 /* bytes more of a file that pretends to be longer */
 
 static uint64_t storage_hash(uint64_t seed, const char *s)
 {
@@ -48,34 +50,52 @@ void storage_link(struct sim *sim, const struct request *request, struct reply *
 	buf_free(&url);
 }
 
+/* A line of words; it begins with its place in hexadecimal, the first one with what it is. */
+static void storage_line(const char *version_id, struct rng rng, uint64_t block,
+			 char out[STORAGE_BLOCK])
+{
+	static const char digits[] = "0123456789abcdef";
+	char head[STORAGE_BLOCK];
+
+	for (size_t i = 0; i < STORAGE_BLOCK; i += sizeof(uint64_t)) {
+		/* Eight letters of 'a' to 'p' by one number: contents must be cheap. */
+		uint64_t word = (rng_next(&rng) & 0x0f0f0f0f0f0f0f0fu) + 0x6161616161616161u;
+
+		memcpy(out + i, &word, sizeof(word));
+		out[i + sizeof(word) - 1] = ' ';
+	}
+	out[STORAGE_BLOCK - 1] = '\n';
+	if (!block) {
+		int n = snprintf(head, sizeof(head), "%%PDF-1.7\n%% version %s\n", version_id);
+
+		memcpy(out, head, (size_t)n);
+		return;
+	}
+	for (unsigned int i = 0; i < STORAGE_DIGITS; i++)
+		out[i] = digits[(block * STORAGE_BLOCK >> 4 * (STORAGE_DIGITS - 1 - i)) & 0xf];
+	out[STORAGE_DIGITS] = ' ';
+}
+
 static void storage_block(const char *version_id, bool text, uint64_t seed, uint64_t block,
 			  char out[STORAGE_BLOCK])
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz     .";
 	struct rng rng = {.state = rng_mix(seed ^ block)};
-	char head[STORAGE_BLOCK];
-	size_t from = 0;
 
-	if (!text && block % STORAGE_BINARY_EVERY == STORAGE_BINARY_EVERY - 1) {
-		for (size_t i = 0; i < STORAGE_BLOCK; i++)
-			out[i] = (char)rng_next(&rng);
+	if (text || block % STORAGE_BINARY_EVERY != STORAGE_BINARY_EVERY - 1) {
+		storage_line(version_id, rng, block, out);
 		return;
 	}
-	if (block)
-		from = (size_t)snprintf(head, sizeof(head), "%010" PRIu64 " ",
-					block * STORAGE_BLOCK);
-	else
-		from = (size_t)snprintf(head, sizeof(head), "%%PDF-1.7\n%% version %s\n",
-					version_id);
-	memcpy(out, head, from);
-	for (size_t i = from; i < STORAGE_BLOCK - 1; i++)
-		out[i] = letters[rng_next(&rng) % (sizeof(letters) - 1)];
-	out[STORAGE_BLOCK - 1] = '\n';
+	for (size_t i = 0; i < STORAGE_BLOCK; i += sizeof(uint64_t)) {
+		uint64_t word = rng_next(&rng);
+
+		memcpy(out + i, &word, sizeof(word));
+	}
 }
 
 void storage_read(const struct sim *sim, const char *version_id, uint64_t offset, char *out,
 		  size_t n)
 {
+	bool text = sim->org.options.text_content;
 	uint64_t seed = storage_hash(0, version_id);
 	char bytes[STORAGE_BLOCK];
 
@@ -83,9 +103,12 @@ void storage_read(const struct sim *sim, const char *version_id, uint64_t offset
 		size_t skip = offset % STORAGE_BLOCK;
 		size_t part = STORAGE_BLOCK - skip < n ? STORAGE_BLOCK - skip : n;
 
-		storage_block(version_id, sim->org.options.text_content, seed,
-			      offset / STORAGE_BLOCK, bytes);
-		memcpy(out, bytes + skip, part);
+		if (part == STORAGE_BLOCK) {
+			storage_block(version_id, text, seed, offset / STORAGE_BLOCK, out);
+		} else {
+			storage_block(version_id, text, seed, offset / STORAGE_BLOCK, bytes);
+			memcpy(out, bytes + skip, part);
+		}
 		out += part;
 		offset += part;
 		n -= part;
@@ -139,27 +162,82 @@ static unsigned int storage_range(const char *header, uint64_t size, uint64_t *r
 	return MHD_HTTP_PARTIAL_CONTENT;
 }
 
+/* What of a version is sent, and as what. */
+struct storage_part {
+	unsigned int status;
+	uint64_t offset;
+	uint64_t length;
+	uint64_t total; /* of the version, or so the answer says */
+};
+
+/* Another start, with as many bytes if there are; a single byte has no other start. */
+static void storage_move(struct storage_part *part)
+{
+	uint64_t after = part->total - part->offset - part->length;
+
+	if (after) {
+		part->offset += after < part->length ? after : part->length;
+	} else if (part->offset) {
+		part->offset -= part->offset < part->length ? part->offset : part->length;
+	} else if (part->length > 1) {
+		part->offset++;
+		part->length--;
+	}
+}
+
+static void storage_spoil(enum fault_kind kind, struct storage_part *part)
+{
+	bool ranged = part->status == MHD_HTTP_PARTIAL_CONTENT;
+
+	if (kind == FAULT_WRONG_RANGE && ranged)
+		storage_move(part);
+	else if (kind == FAULT_SHORT_RANGE && ranged)
+		part->length -= part->length / 2;
+	else if (kind == FAULT_OTHER_LENGTH)
+		part->total += STORAGE_LONGER;
+	if (part->status == MHD_HTTP_OK)
+		part->length = part->total;
+}
+
+static void storage_etag(const struct org_version *version, bool other, struct reply *reply)
+{
+	uint64_t tag = rng_mix(storage_hash(0, version->id) ^ version->size);
+
+	snprintf(reply->etag, sizeof(reply->etag), "\"%016" PRIx64 "\"", tag + other);
+}
+
 static void storage_content(struct sim *sim, const struct request *request,
 			    const struct org_version *version, struct reply *reply)
 {
-	unsigned int status = MHD_HTTP_OK;
+	const struct sim_settings *settings = &sim->settings;
+	enum fault_kind fault = request->fault.kind;
+	struct storage_part part = {.status = MHD_HTTP_OK, .total = version->size};
 
-	reply->length = version->size;
-	reply->accept_ranges = sim->settings.storage_range;
-	if (sim->settings.storage_range)
-		status = storage_range(request_header(request, "Range"), version->size,
-				       &reply->offset, &reply->length);
-	reply_set(reply, status, "application/octet-stream");
-	if (status == MHD_HTTP_RANGE_NOT_SATISFIABLE) {
-		snprintf(reply->content_range, sizeof(reply->content_range), "bytes */%" PRIu64,
-			 version->size);
+	if (settings->storage_range && fault != FAULT_IGNORE_RANGE)
+		part.status = storage_range(request_header(request, "Range"), version->size,
+					    &part.offset, &part.length);
+	storage_spoil(fault, &part);
+	reply_set(reply, part.status, "application/octet-stream");
+	reply->accept_ranges = settings->storage_range;
+	if (part.status == MHD_HTTP_RANGE_NOT_SATISFIABLE) {
+		if (settings->storage_416_range)
+			snprintf(reply->content_range, sizeof(reply->content_range),
+				 "bytes */%" PRIu64, part.total);
 		return;
 	}
 	memcpy(reply->version_id, version->id, sizeof(reply->version_id));
-	if (status == MHD_HTTP_PARTIAL_CONTENT)
+	reply->offset = part.offset;
+	reply->length = part.length;
+	reply->bytes_per_second = settings->storage_rate;
+	reply->encoding = fault == FAULT_ENCODED ? "gzip" : NULL;
+	if (settings->storage_etag || fault == FAULT_OTHER_ETAG)
+		storage_etag(version, fault == FAULT_OTHER_ETAG, reply);
+	if (part.status == MHD_HTTP_OK)
+		reply->chunked = !settings->storage_length;
+	else if (fault != FAULT_NO_CONTENT_RANGE)
 		snprintf(reply->content_range, sizeof(reply->content_range),
-			 "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, reply->offset,
-			 reply->offset + reply->length - 1, version->size);
+			 "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, part.offset,
+			 part.offset + part.length - 1, part.total);
 }
 
 static bool storage_link_holds(const struct sim *sim, const struct request *request)

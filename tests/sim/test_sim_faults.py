@@ -171,6 +171,7 @@ def test_every_kind_on_every_route_leaves_the_simulator_well(sim):
 def test_faults_are_checked(sim):
     for body in (b"{}", b'{"route": "nowhere", "kind": "hang"}', b'{"route": "search", "kind": "odd"}',
                  b'{"route": "search", "kind": "none"}', b'{"route": "binders", "kind": "big_total"}',
+                 b'{"route": "document", "kind": "wrong_range"}', b'{"route": "*", "kind": "encoded"}',
                  b'{"route": "*", "kind": "status", "status": 99}', b'{"route": "*", "kind": "hang", "times": "x"}',
                  b'{"route": "*", "kind": "wrong_types", "variant": 8}', b"[", b"7"):
         assert sim.request("POST", "/faults", body=body, port=sim.control_port).status == 400
