@@ -29,13 +29,13 @@ static void say(const char *step, bool ok, const char *text)
 	printf("%-14s %s%s%s\n", step, ok ? "ok" : "FAILED", text[0] ? ": " : "", text);
 }
 
-static void on_done(void *data, int error, struct listing *listing)
+static void on_done(void *data, int error, struct provider_result *result)
 {
 	struct check *check = data;
 
 	check->fetch = NULL;
 	check->error = error;
-	check->listing = listing;
+	check->listing = result ? result->listing : NULL;
 	check->done = true;
 	uv_timer_stop(&check->deadline);
 	uv_stop(&check->loop);
@@ -175,8 +175,8 @@ static int ask(struct check *check, const struct config *config, struct secret *
 	const struct provider_ops *ops = provider_find(config->provider);
 	struct provider *provider = NULL;
 	struct http *http = NULL;
-	int error = http_new(&check->loop, config->timeout_ms, config->connections, config->ca_file,
-			     config->proxy, &http);
+	int error = http_new(&check->loop, HTTP_API, config->timeout_ms, config->connections,
+			     config->ca_file, config->proxy, &http);
 
 	uv_timer_init(&check->loop, &check->deadline);
 	check->deadline.data = check;

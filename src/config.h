@@ -29,6 +29,9 @@ enum config_secret_source {
 	CONFIG_SECRET_COMMAND,
 };
 
+/* When sizes in files/ are learnt. */
+enum config_sizes { CONFIG_SIZES_LAZY, CONFIG_SIZES_EXACT };
+
 struct config {
 	enum config_mode mode;
 	bool foreground;
@@ -54,7 +57,9 @@ struct config {
 	int64_t timeout_ms;
 	size_t connections;
 	size_t page_size;
-	size_t memory; /* bytes */
+	size_t memory; /* bytes, for listings and contents together */
+	bool content;  /* whether there are files/, and open() is answered */
+	enum config_sizes sizes;
 
 	enum log_level log_level;
 	enum log_target log_target;
@@ -71,6 +76,17 @@ struct config {
  * -errno. The caller frees the result with config_free. */
 int config_load(int argc, char **argv, struct config **ret_config, struct buf *error);
 void config_free(struct config *config);
+
+/* How much of `memory` is for document bytes, and how much for listings. Fixed shares: neither can
+ * drive out the other. */
+static inline size_t config_memory_contents(const struct config *config)
+{
+	return config->content ? config->memory / 4 : 0;
+}
+static inline size_t config_memory_listings(const struct config *config)
+{
+	return config->memory - config_memory_contents(config);
+}
 
 /* Reads the client secret from where the configuration says. Safe to call from another thread.
  * A secret_command is killed after CONFIG_SECRET_COMMAND_MS. Errors as config_load. */

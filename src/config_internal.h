@@ -31,6 +31,8 @@ enum config_key {
 	KEY_CONNECTIONS,
 	KEY_PAGE_SIZE,
 	KEY_MEMORY,
+	KEY_CONTENT,
+	KEY_SIZES,
 	KEY_CA_FILE,
 	KEY_PROXY,
 	KEY_LOG_LEVEL,
@@ -58,6 +60,7 @@ enum config_type {
 	TYPE_SIZE,
 	TYPE_LOG_LEVEL,
 	TYPE_LOG_TARGET,
+	TYPE_SIZES,
 	TYPE_USER,
 	TYPE_GROUP,
 	TYPE_OCTAL,
@@ -84,6 +87,7 @@ struct config_setting {
 extern const struct config_setting config_settings[KEY_COUNT];
 extern const char *const config_log_levels[LOG_LEVEL_DEBUG + 1];
 extern const char *const config_log_targets[LOG_TARGET_SYSLOG + 1];
+extern const char *const config_sizes_words[CONFIG_SIZES_EXACT + 1];
 
 /* Appends a message and gives back the code: for `return config_fail(...)`. A message that does
  * not fit is lost, the code stays. */

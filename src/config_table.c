@@ -127,7 +127,19 @@ const struct config_setting config_settings[KEY_COUNT] = {
 			.min = MIB,
 			.max = MEMORY_MAX,
 			.argument = "SIZE",
-			.help = "cap on cached listings; suffix K, M or G"},
+			.help = "cap on cached listings and bytes; K, M or G"},
+	[KEY_CONTENT] = {.key = "content",
+			 .type = TYPE_FLAG,
+			 .offset = FIELD(content),
+			 .fallback = "on",
+			 .argument = "on|off",
+			 .help = "off: no files/, and open() costs nothing"},
+	[KEY_SIZES] = {.key = "sizes",
+		       .type = TYPE_SIZES,
+		       .offset = FIELD(sizes),
+		       .fallback = "lazy",
+		       .argument = "lazy|exact",
+		       .help = "in files/: learnt at open, or at look-up"},
 	[KEY_CA_FILE] = {.key = "ca_file",
 			 .type = TYPE_PATH,
 			 .offset = FIELD(ca_file),
@@ -191,6 +203,11 @@ const char *const config_log_levels[LOG_LEVEL_DEBUG + 1] = {
 const char *const config_log_targets[LOG_TARGET_SYSLOG + 1] = {
 	[LOG_TARGET_STDERR] = "stderr",
 	[LOG_TARGET_SYSLOG] = "syslog",
+};
+
+const char *const config_sizes_words[CONFIG_SIZES_EXACT + 1] = {
+	[CONFIG_SIZES_LAZY] = "lazy",
+	[CONFIG_SIZES_EXACT] = "exact",
 };
 
 enum config_key config_key_find(const char *name, size_t len)
@@ -325,6 +342,8 @@ static int print_setting(const struct config *config, const struct config_settin
 		return print_text(key, config_log_levels[*(const enum log_level *)field], out);
 	case TYPE_LOG_TARGET:
 		return print_text(key, config_log_targets[*(const enum log_target *)field], out);
+	case TYPE_SIZES:
+		return print_text(key, config_sizes_words[*(const enum config_sizes *)field], out);
 	case TYPE_USER:
 		return buf_printf(out, "%s = %u\n", key, *(const uid_t *)field);
 	case TYPE_GROUP:

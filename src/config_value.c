@@ -3,16 +3,15 @@
  * Owns nothing. A value that cannot be taken is -EINVAL with the reason appended; the field keeps
  * what it held. */
 #include "config_internal.h"
+#include "url.h"
 
 #include "cleanup.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <string.h>
 #include <strings.h>
@@ -130,16 +129,6 @@ static bool url_has(CURLU *url, CURLUPart part)
 	return curl_url_get(url, part, &text, 0) == CURLUE_OK;
 }
 
-/* libcurl has made the host canonical: 127.1 is 127.0.0.1 here, and IPv6 stands in brackets. */
-static bool host_is_loopback(const char *host)
-{
-	struct in_addr ipv4;
-
-	if (inet_pton(AF_INET, host, &ipv4) == 1)
-		return ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET;
-	return strcmp(host, "[::1]") == 0 || strcasecmp(host, "localhost") == 0;
-}
-
 /* No message repeats the URL: it might hold a password. */
 static int check_url(CURLU *url, struct buf *why)
 {
@@ -151,7 +140,7 @@ static int check_url(CURLU *url, struct buf *why)
 		return config_fail(why, -EINVAL, "must begin with https://");
 	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		return config_fail(why, -EINVAL, "names no host");
-	if (strcasecmp(scheme, "http") == 0 && !host_is_loopback(host))
+	if (strcasecmp(scheme, "http") == 0 && !url_host_is_loopback(host))
 		return config_fail(why, -EINVAL,
 				   "plain http is for this computer only (127.0.0.0/8, [::1], "
 				   "localhost): use https://");
@@ -343,6 +332,12 @@ static int set_choice(const struct config_setting *setting, void *field, const c
 					   text);
 		*(enum log_target *)field = (enum log_target)choice;
 		return 0;
+	case TYPE_SIZES:
+		choice = parse_choice(text, config_sizes_words, COUNT(config_sizes_words));
+		if (choice < 0)
+			return config_fail(why, -EINVAL, QUOTE " is neither lazy nor exact", text);
+		*(enum config_sizes *)field = (enum config_sizes)choice;
+		return 0;
 	case TYPE_FLAG:
 		choice = parse_choice(text, flags, COUNT(flags));
 		if (choice < 0)
@@ -400,6 +395,7 @@ int config_value_set(struct config *config, const struct config_setting *setting
 	case TYPE_PROVIDER:
 	case TYPE_LOG_LEVEL:
 	case TYPE_LOG_TARGET:
+	case TYPE_SIZES:
 	case TYPE_FLAG:
 		return set_choice(setting, field, text, why);
 	}

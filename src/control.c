@@ -66,8 +66,30 @@ static void print_old(void *data, const char *path, int64_t age_ms, bool old, in
 		buf_append_str(lists->out, listing ? "shown as it was\n" : "not shown\n");
 }
 
+static void print_contents(const struct control *control, struct buf *out)
+{
+	const struct content_counters *counters;
+	size_t block_bytes;
+	size_t bytes;
+
+	if (!control->contents)
+		return;
+	counters = contents_counters(control->contents);
+	bytes = contents_bytes(control->contents, &block_bytes);
+	buf_printf(out,
+		   "storage        %s; %" PRIu64 " requests, %" PRIu64
+		   " under way; %.1f of %zu MiB "
+		   "of bytes cached\n",
+		   contents_breaker_open(control->contents) ? "down"
+		   : counters->bytes			    ? "answering"
+							    : "not asked yet",
+		   counters->requests, counters->in_flight, (double)bytes / (1 << 20),
+		   config_memory_contents(control->config) >> 20);
+}
+
 int control_print_status(const struct control *control, struct buf *out)
 {
+	const struct wait_counters *waits = wait_counters(control->room);
 	const struct fetch_counters *fetches = fetcher_counters(control->fetcher);
 	const struct tree_counters *tree = tree_counters(control->tree);
 	struct token *token = fetcher_token(control->fetcher);
@@ -94,21 +116,29 @@ int control_print_status(const struct control *control, struct buf *out)
 		buf_printf(out, ", last try: %s", failures_errno_name(token_error(token)));
 	buf_append_str(out, "\n");
 	control->ops->describe(control->provider, out);
-	buf_printf(out,
-		   "listings       %" PRIu64 " cached, %u past ttl, %u failed; %.1f of %zu MiB\n",
-		   tree->listings, lists.old, lists.failed,
-		   (double)listing_bytes_alive() / (1 << 20), control->config->memory >> 20);
+	buf_printf(
+		out, "listings       %" PRIu64 " cached, %u past ttl, %u failed; %.1f of %zu MiB\n",
+		tree->listings, lists.old, lists.failed, (double)listing_bytes_alive() / (1 << 20),
+		config_memory_listings(control->config) >> 20);
 	buf_printf(out,
 		   "requests       %" PRIu64 " sent, %" PRIu64 " of them retries; %" PRIu64
 		   " under way; tokens asked for: %" PRIu64 "\n",
 		   fetches->requests, fetches->retries, fetches->in_flight, token_requests(token));
+	print_contents(control, out);
 	buf_printf(out,
 		   "readers        %" PRIu64 " waiting; %" PRIu64 " have waited, %" PRIu64
 		   " in vain\n",
-		   tree->waiters, tree->waits, tree->deadlines_missed);
+		   waits->waiting, waits->waits, waits->missed);
 	buf_append(out, buf_str(&failed), failed.len);
 	buf_reset(&failed);
 	return out->error;
+}
+
+static size_t content_bytes(const struct control *control)
+{
+	size_t block_bytes;
+
+	return control->contents ? contents_bytes(control->contents, &block_bytes) : 0;
 }
 
 static int print_status_json(const struct control *control, struct buf *out)
@@ -132,11 +162,12 @@ static int print_status_json(const struct control *control, struct buf *out)
 	cJSON_AddNumberToObject(root, "listings", (double)tree->listings);
 	cJSON_AddNumberToObject(root, "listings_past_ttl", lists.old);
 	cJSON_AddNumberToObject(root, "listings_failed", lists.failed);
-	cJSON_AddNumberToObject(root, "memory_bytes", (double)listing_bytes_alive());
+	cJSON_AddNumberToObject(root, "memory_bytes",
+				(double)(listing_bytes_alive() + content_bytes(control)));
 	cJSON_AddNumberToObject(root, "memory_max_bytes", (double)control->config->memory);
 	cJSON_AddNumberToObject(root, "requests", (double)fetches->requests);
 	cJSON_AddNumberToObject(root, "requests_in_flight", (double)fetches->in_flight);
-	cJSON_AddNumberToObject(root, "waiting", (double)tree->waiters);
+	cJSON_AddNumberToObject(root, "waiting", (double)wait_counters(control->room)->waiting);
 	cJSON_AddNumberToObject(root, "errors", (double)control->failures->total);
 	/* An object that lacks a member for want of memory would mislead. */
 	text = cJSON_GetArraySize(root) == 14 ? cJSON_Print(root) : NULL;
@@ -156,17 +187,52 @@ static int print_config(const struct control *control, struct buf *out)
 	return config_print(control->config, out);
 }
 
+struct metric {
+	const char *name;
+	const char *type;
+	uint64_t value;
+};
+
+static void print_each(struct buf *out, const struct metric *metrics, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		buf_printf(out, "# TYPE ibinderfs_%s %s\nibinderfs_%s %" PRIu64 "\n",
+			   metrics[i].name, metrics[i].type, metrics[i].name, metrics[i].value);
+}
+
+static void print_content_metrics(const struct contents *contents, struct buf *out)
+{
+	const struct content_counters *counters = contents_counters(contents);
+	size_t block_bytes = 0;
+	size_t bytes = contents_bytes(contents, &block_bytes);
+	const struct metric metrics[] = {
+		{"contents", "gauge", counters->contents},
+		{"content_bytes", "gauge", bytes},
+		{"block_bytes", "gauge", block_bytes},
+		{"content_reads_total", "counter", counters->reads},
+		{"content_read_bytes_total", "counter", counters->bytes_read},
+		{"content_failures_total", "counter", counters->failures},
+		{"links_total", "counter", counters->links},
+		{"storage_requests_total", "counter", counters->requests},
+		{"storage_retries_total", "counter", counters->retries},
+		{"storage_requests_in_flight", "gauge", counters->in_flight},
+		{"storage_received_bytes_total", "counter", counters->bytes},
+		{"storage_breaker_open", "gauge", contents_breaker_open(contents)},
+	};
+
+	print_each(out, metrics, sizeof(metrics) / sizeof(metrics[0]));
+}
+
 /* Prometheus' text format. */
 static int print_metrics(const struct control *control, struct buf *out)
 {
 	const struct fetch_counters *fetches = fetcher_counters(control->fetcher);
 	const struct tree_counters *tree = tree_counters(control->tree);
 	const uint64_t *upcalls = control->upcalls;
-	const struct {
-		const char *name;
-		const char *type;
-		uint64_t value;
-	} metrics[] = {
+	const struct wait_counters *waits = wait_counters(control->room);
+	const struct metric metrics[] = {
 		{"requests_total", "counter", fetches->requests},
 		{"request_retries_total", "counter", fetches->retries},
 		{"requests_in_flight", "gauge", fetches->in_flight},
@@ -192,9 +258,9 @@ static int print_metrics(const struct control *control, struct buf *out)
 		{"listing_evictions_total", "counter", tree->evictions},
 		{"served_fresh_total", "counter", tree->served_fresh},
 		{"served_stale_total", "counter", tree->served_stale},
-		{"waiters", "gauge", tree->waiters},
-		{"waits_total", "counter", tree->waits},
-		{"deadlines_missed_total", "counter", tree->deadlines_missed},
+		{"waiters", "gauge", waits->waiting},
+		{"waits_total", "counter", waits->waits},
+		{"deadlines_missed_total", "counter", waits->missed},
 		{"errors_total", "counter", control->failures->total},
 		{"upcalls_lookup_total", "counter", upcalls[CONTROL_UPCALL_LOOKUP]},
 		{"upcalls_getattr_total", "counter", upcalls[CONTROL_UPCALL_GETATTR]},
@@ -202,13 +268,13 @@ static int print_metrics(const struct control *control, struct buf *out)
 		{"upcalls_readdir_total", "counter", upcalls[CONTROL_UPCALL_READDIR]},
 		{"upcalls_open_total", "counter", upcalls[CONTROL_UPCALL_OPEN]},
 		{"upcalls_read_total", "counter", upcalls[CONTROL_UPCALL_READ]},
+		{"upcalls_readlink_total", "counter", upcalls[CONTROL_UPCALL_READLINK]},
 		{"upcalls_statfs_total", "counter", upcalls[CONTROL_UPCALL_STATFS]},
 	};
-	size_t i;
 
-	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
-		buf_printf(out, "# TYPE ibinderfs_%s %s\nibinderfs_%s %" PRIu64 "\n",
-			   metrics[i].name, metrics[i].type, metrics[i].name, metrics[i].value);
+	print_each(out, metrics, sizeof(metrics) / sizeof(metrics[0]));
+	if (control->contents)
+		print_content_metrics(control->contents, out);
 	return out->error;
 }
 

@@ -5,6 +5,7 @@
 
 #include "buf.h"
 #include "config.h"
+#include "content.h"
 #include "failures.h"
 #include "fetch.h"
 #include "provider.h"
@@ -18,6 +19,7 @@ enum control_upcall {
 	CONTROL_UPCALL_READDIR,
 	CONTROL_UPCALL_OPEN,
 	CONTROL_UPCALL_READ,
+	CONTROL_UPCALL_READLINK,
 	CONTROL_UPCALL_STATFS,
 	CONTROL_UPCALL_COUNT
 };
@@ -29,7 +31,9 @@ struct control {
 	const struct provider *provider;
 	struct fetcher *fetcher;
 	const struct tree *tree;
-	const struct failures *failures;
+	const struct contents *contents; /* NULL: content=off */
+	const struct wait_room *room;
+	struct failures *failures;
 	int64_t mounted_wall_ns;
 	uint64_t upcalls[CONTROL_UPCALL_COUNT]; /* without those in `.ibinderfs/` itself */
 };

@@ -102,8 +102,28 @@ const char *failures_advice(int error, long status)
 	}
 }
 
+/* Storage is another server, which knows neither client nor token. */
+static const char *storage_advice(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return "the document's bytes are refused, by the server that the line names; if "
+		       "that lasts, ask the vendor";
+	case -ENOENT:
+		return "the server that the line names does not have these bytes";
+	case -EBADMSG:
+		return "open it again; if that does not help, report this line";
+	default:
+		return failures_advice(error, 0);
+	}
+}
+
 static const char *advice_on(const struct failure *failure)
 {
+	if (strncmp(failure->path, "files/", 6) == 0)
+		return storage_advice(failure->error);
+	if (strncmp(failure->path, "search/", 7) == 0 && failure->error == -EFBIG)
+		return "add a term that fewer documents match";
 	if (strcmp(failure->path, "token") == 0 && failure->error == -EACCES)
 		return "check client id, secret and tenant id; asked again after 5 minutes, or at "
 		       "once after SIGHUP";

@@ -61,16 +61,16 @@ void fetch_cancel(struct fetch *fetch)
 	free(fetch);
 }
 
-static void fetch_end(struct fetch *fetch, int error, struct listing *listing)
+static void fetch_end(struct fetch *fetch, int error, struct provider_result *result)
 {
-	void (*done)(void *data, int error, struct listing *listing) = fetch->done;
+	void (*done)(void *data, int error, struct provider_result *result) = fetch->done;
 	struct fetcher *fetcher = fetch->fetcher;
 	void *data = fetch->data;
 
 	if (error)
 		fetcher->counters.fetches_failed++;
 	fetch_cancel(fetch);
-	done(data, error, listing);
+	done(data, error, result);
 }
 
 /* With what the server said, if it did. `response` may be NULL. */
@@ -129,16 +129,10 @@ struct call *fetch_ready_call(const struct fetch *fetch, int64_t now_ms)
 	return NULL;
 }
 
-bool fetch_server_failed(const struct http_response *response)
-{
-	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
-	       (!response->error && response->status >= 500);
-}
-
 /* After an answer: on with the task, or to its end; then the fetch is gone. */
 static void fetch_advance(struct fetch *fetch)
 {
-	struct listing *listing;
+	struct provider_result result = {0};
 	int error = 0;
 
 	fetch->exhausted = false; /* the answer may have brought more to ask */
@@ -151,11 +145,18 @@ static void fetch_advance(struct fetch *fetch)
 	if (!fetch->exhausted || !TAILQ_EMPTY(&fetch->calls))
 		return;
 	error = fetch->fetcher->ops->task_finish(fetch->task, fetch->previous, loop_wall_ns(),
-						 &listing);
-	if (error)
+						 &result);
+	if (error) {
 		fetch_fail(fetch, error, NULL, "the listing could not be built");
-	else
-		fetch_end(fetch, 0, listing);
+		return;
+	}
+	if (result.note[0]) {
+		struct failure failure = {.error = -EFBIG};
+
+		note(fetch, &failure, result.note);
+	}
+	fetch_end(fetch, 0, &result);
+	secret_fini(&result.link);
 }
 
 /* --- Answers --- */
@@ -283,7 +284,7 @@ void fetch_answered(void *data, struct http_response *response)
 	fetcher->counters.in_flight--;
 	fetcher->counters.bytes += response->body.len;
 	fetcher->counters.http2 += response->http2;
-	if (fetch_server_failed(response)) {
+	if (http_server_failed(response)) {
 		if (response->error)
 			fetcher->counters.network_errors++;
 		else
@@ -311,7 +312,7 @@ void fetch_answered(void *data, struct http_response *response)
 
 int fetch_start(struct fetcher *fetcher, const struct provider_resource *resource, const char *path,
 		struct listing *previous, bool foreground,
-		void (*done)(void *data, int error, struct listing *listing), void *data,
+		void (*done)(void *data, int error, struct provider_result *result), void *data,
 		struct fetch **ret_fetch)
 {
 	struct fetch *fetch;

@@ -52,11 +52,12 @@ void fetcher_renew(struct fetcher *fetcher, struct secret *secret);
 
 /* Starts a fetch. `path` names it to users, below the mount point. `previous` (or NULL) is kept by
  * reference until the end. `done` is called exactly once, from the loop or from inside another
- * fetch_* call but never from inside this one, unless fetch_cancel comes first; a listing it gets
- * is the callee's to unref. Returns 0, -ENOMEM, or -EAGAIN when too many wait in the background. */
+ * fetch_* call but never from inside this one, unless fetch_cancel comes first; it gets a result
+ * (NULL with an error) that it reads or moves from until it returns, and whose listing is its to
+ * unref. Returns 0, -ENOMEM, or -EAGAIN when too many wait in the background. */
 int fetch_start(struct fetcher *fetcher, const struct provider_resource *resource, const char *path,
 		struct listing *previous, bool foreground,
-		void (*done)(void *data, int error, struct listing *listing), void *data,
+		void (*done)(void *data, int error, struct provider_result *result), void *data,
 		struct fetch **ret_fetch);
 /* Somebody waits now. */
 void fetch_promote(struct fetch *fetch);

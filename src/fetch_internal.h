@@ -35,7 +35,7 @@ struct fetch {
 	bool started;	/* a request was sent: what was received adds up */
 	bool exhausted; /* the task has no request until an answer comes */
 	char *path;
-	void (*done)(void *data, int error, struct listing *listing);
+	void (*done)(void *data, int error, struct provider_result *result);
 	void *data;
 };
 
@@ -70,8 +70,6 @@ void fetch_fail(struct fetch *fetch, int error, const struct http_response *resp
 int fetch_pull(struct fetch *fetch);
 /* A call that may be sent now, or NULL. */
 struct call *fetch_ready_call(const struct fetch *fetch, int64_t now_ms);
-/* Whether a response says that the server or the way to it is down, rather than something else. */
-bool fetch_server_failed(const struct http_response *response);
 /* The answer to a call (`data`). */
 void fetch_answered(void *data, struct http_response *response);
 

@@ -71,7 +71,7 @@ static void on_probe_answer(void *data, struct http_response *response)
 	struct fetcher *fetcher = data;
 
 	fetcher->probe = NULL;
-	if (fetch_server_failed(response)) {
+	if (http_server_failed(response)) {
 		probe_later(fetcher, response->retry_after_ms);
 		return;
 	}
@@ -302,7 +302,7 @@ int fetcher_new(uv_loop_t *loop, struct http *http, const struct config *config,
 	fetcher->provider = provider;
 	fetcher->failures = failures;
 	fetcher->connections = config->connections;
-	fetcher->memory = config->memory;
+	fetcher->memory = config_memory_listings(config);
 	fetcher->timeout_ms = config->timeout_ms;
 	fetcher->breaker.timeout_ms = config->timeout_ms;
 	fetcher->handles_open = 3;

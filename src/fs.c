@@ -15,17 +15,18 @@
 
 /* Requests taken from the kernel before the loop sees to its other events. */
 #define RECEIVE_BATCH 64
-#define NS_PER_S      1000000000LL
-#define BLOCK_BYTES   512
+/* Most requests of the kernel that no process waits for by itself: reads ahead, releases. */
+#define BACKGROUND_MAX 256
 
-/* --- Handles and attributes --- */
+/* --- Handles --- */
 
-struct open_handle *fs_handle_new(struct fs *fs, fuse_ino_t ino)
+struct open_handle *fs_handle_new(struct fs *fs, enum handle_type type, fuse_ino_t ino)
 {
 	struct open_handle *handle = calloc(1, sizeof(*handle));
 
 	if (!handle)
 		return NULL;
+	handle->type = type;
 	handle->ino = ino;
 	TAILQ_INSERT_TAIL(&fs->handles, handle, link);
 	return handle;
@@ -34,66 +35,21 @@ struct open_handle *fs_handle_new(struct fs *fs, fuse_ino_t ino)
 void fs_handle_free(struct fs *fs, struct open_handle *handle)
 {
 	TAILQ_REMOVE(&fs->handles, handle, link);
-	listing_unref(handle->listing);
-	buf_reset(&handle->text);
+	switch (handle->type) {
+	case HANDLE_DIR:
+		listing_unref(handle->dir.listing);
+		break;
+	case HANDLE_JSON:
+		listing_unref(handle->json.listing);
+		break;
+	case HANDLE_CONTENT:
+		content_unref(handle->content.content);
+		break;
+	case HANDLE_TEXT:
+		buf_reset(&handle->text);
+		break;
+	}
 	free(handle);
-}
-
-void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, bool is_dir,
-		  int64_t mtime_ns, off_t size)
-{
-	struct timespec time = {.tv_sec = mtime_ns / NS_PER_S, .tv_nsec = mtime_ns % NS_PER_S};
-
-	if (time.tv_nsec < 0) {
-		time.tv_nsec += NS_PER_S;
-		time.tv_sec--;
-	}
-	*attr = (struct stat){
-		.st_ino = ino,
-		.st_mode = (is_dir ? S_IFDIR | 0555 : S_IFREG | 0444) & ~fs->config->umask,
-		/* 1 for a directory says that it does not count its sub-directories. */
-		.st_nlink = 1,
-		.st_uid = fs->config->uid,
-		.st_gid = fs->config->gid,
-		.st_size = size,
-		.st_blocks = (size + BLOCK_BYTES - 1) / BLOCK_BYTES,
-		.st_atim = time,
-		.st_mtim = time,
-		.st_ctim = time,
-	};
-}
-
-void fs_untell(struct fs *fs, fuse_ino_t ino)
-{
-	struct node *node = tree_node(fs->tree, ino);
-
-	if (!node)
-		return;
-	if (node->type == LISTING_FILE)
-		node->file.told_version = 0;
-	tree_forget(fs->tree, ino, 1);
-}
-
-void fs_entry_attr(struct fs *fs, struct node *node, const struct listing_entry *entry,
-		   struct stat *attr, double *timeout_s)
-{
-	int64_t mtime_ns = entry->mtime_ns;
-
-	if (node->type == LISTING_DIR) {
-		/* A binder's own listing knows when its entries last changed. */
-		if (entry->dir == LISTING_ELSEWHERE &&
-		    tree_mtime_ns(node->dir.inside) != LISTING_NO_TIME)
-			mtime_ns = tree_mtime_ns(node->dir.inside);
-		fs_attr_fill(fs, attr, entry->ino, true, mtime_ns, 0);
-	} else if (node->file.handles > 0 && node->file.pages_version != entry->version) {
-		/* The page cache ends at the size that the kernel knows. While an older version is
-		 * read through it, that is its size, or its readers would find it cut. */
-		fs_attr_fill(fs, attr, entry->ino, false, mtime_ns, node->file.pages_len);
-		*timeout_s = 0;
-	} else {
-		node->file.told_version = entry->version;
-		fs_attr_fill(fs, attr, entry->ino, false, mtime_ns, entry->body_len);
-	}
 }
 
 /* --- Requests --- */
@@ -108,6 +64,9 @@ static void fs_init(void *data, struct fuse_conn_info *conn)
 	/* A look-up that waits must not hold up others in the same directory. */
 	conn->want |= conn->capable & FUSE_CAP_PARALLEL_DIROPS;
 	conn->want |= conn->capable & FUSE_CAP_AUTO_INVAL_DATA;
+	/* What is read ahead waits like the rest: with the kernel's 12, a few slow downloads would
+	 * hold up every other reader. */
+	conn->max_background = BACKGROUND_MAX;
 	/* Requests are small: a pipe would only add system calls. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				      FUSE_CAP_SPLICE_MOVE);
@@ -124,10 +83,10 @@ void fs_count(fuse_req_t req, enum control_upcall upcall, fuse_ino_t ino)
 static void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	fs_count(req, CONTROL_UPCALL_LOOKUP, parent);
-	if (fs_is_fixed_dir(parent))
+	if (fs_is_fixed_dir(parent) && parent != FS_INO_OBJECTS && parent != FS_INO_SEARCH)
 		fs_fixed_lookup(req, parent, name);
 	else
-		fs_op_run(req, OP_LOOKUP, parent, name, NULL);
+		fs_op_run(&(struct op){.req = req, .type = OP_LOOKUP, .ino = parent, .name = name});
 }
 
 static void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
@@ -151,8 +110,9 @@ static void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	double timeout_s;
 
 	fs_count(req, CONTROL_UPCALL_GETATTR, ino);
-	if (ino >= LISTING_INO_MIN) {
-		fs_op_run(req, OP_GETATTR, ino, NULL, fi);
+	(void)fi;
+	if (!fs_is_fixed(ino)) {
+		fs_op_run(&(struct op){.req = req, .type = OP_GETATTR, .ino = ino});
 		return;
 	}
 	fs_fixed_attr(fs_of(req), ino, &attr, &timeout_s);
@@ -165,51 +125,61 @@ static void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (fs_is_fixed_dir(ino))
 		fs_fixed_opendir(req, ino, fi);
 	else
-		fs_op_run(req, OP_OPENDIR, ino, NULL, fi);
-}
-
-static void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	fs_handle_free(fs_of(req), fs_handle(fi));
-	fuse_reply_err(req, 0);
+		fs_op_run(&(struct op){.req = req, .type = OP_OPENDIR, .ino = ino, .fi = *fi});
 }
 
 static void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	fs_count(req, CONTROL_UPCALL_OPEN, ino);
-	if (fs_is_control_file(ino))
+	if (!fs_of(req)->contents)
+		fuse_reply_err(req, ENOSYS); /* the kernel will not ask again, for any file */
+	else if (fs_is_control_file(ino))
 		fs_control_open(req, ino, fi);
 	else
-		fs_op_run(req, OP_OPEN, ino, NULL, fi);
+		fs_op_run(&(struct op){.req = req, .type = OP_OPEN, .ino = ino, .fi = *fi});
+}
+
+void fs_reply_part(fuse_req_t req, const char *bytes, size_t len, size_t size, off_t offset)
+{
+	if (offset < 0 || (size_t)offset >= len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, bytes + offset,
+			       size < len - (size_t)offset ? size : len - (size_t)offset);
 }
 
 static void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	const struct open_handle *handle = fs_handle(fi);
-	const char *bytes = handle->listing ? listing_body(handle->listing, handle->file.entry)
-					    : handle->text.data;
-	size_t len = handle->listing ? handle->file.entry->body_len : handle->text.len;
 
 	fs_count(req, CONTROL_UPCALL_READ, ino);
-	if (offset < 0 || (size_t)offset >= len) {
-		fuse_reply_buf(req, NULL, 0);
-		return;
-	}
-	if (size > len - (size_t)offset)
-		size = len - (size_t)offset;
-	fuse_reply_buf(req, bytes + offset, size);
+	if (handle && handle->type == HANDLE_TEXT)
+		fs_reply_part(req, handle->text.data, handle->text.len, size, offset);
+	else if (handle && handle->type == HANDLE_JSON)
+		fs_reply_part(req, listing_body(handle->json.listing, handle->json.entry),
+			      handle->json.entry->body_len, size, offset);
+	else if (!handle && fs_is_control_file(ino))
+		fs_control_read(req, ino, size, offset);
+	else
+		fs_op_run(&(struct op){.req = req,
+				       .type = OP_READ,
+				       .ino = ino,
+				       .fi = *fi,
+				       .size = size,
+				       .offset = offset});
+}
+
+static void fs_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	fs_count(req, CONTROL_UPCALL_READLINK, ino);
+	fs_op_run(&(struct op){.req = req, .type = OP_READLINK, .ino = ino});
 }
 
 static void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_handle *handle = fs_handle(fi);
-	struct node *node = tree_node(fs_of(req)->tree, ino);
-
-	if (handle->file.paged && node)
-		node->file.handles--;
-	fs_handle_free(fs_of(req), handle);
+	(void)ino;
+	fs_handle_free(fs_of(req), fs_handle(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -233,10 +203,11 @@ static const struct fuse_lowlevel_ops operations = {
 	.forget = fs_forget,
 	.forget_multi = fs_forget_multi,
 	.getattr = fs_getattr,
+	.readlink = fs_readlink,
 	.opendir = fs_opendir,
 	.readdir = fs_readdir,
 	.readdirplus = fs_readdirplus,
-	.releasedir = fs_releasedir,
+	.releasedir = fs_release,
 	.open = fs_open,
 	.read = fs_read,
 	.release = fs_release,
@@ -256,7 +227,10 @@ static void on_readable(void *data)
 		if (result == -EAGAIN || result == -EINTR)
 			return;
 		if (result <= 0 || fuse_session_exited(fs->session)) {
-			/* libfuse turns the ENODEV of an unmount into 0. */
+			/* libfuse turns the ENODEV of an unmount into 0. Who reads while the
+			 * connection is being taken down gets ECONNABORTED instead. */
+			if (result == -ECONNABORTED)
+				result = 0;
 			uv_poll_stop(&fs->reader.poll);
 			fs->ended(fs->data, result < 0 ? result : 0);
 			return;
@@ -328,7 +302,8 @@ static int session_mount(struct fs *fs)
 	return loop_reader_start(&fs->reader, fs->loop, fd, on_readable, fs);
 }
 
-int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree, struct control *control,
+int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
+	   struct contents *contents, struct wait_room *room, struct control *control,
 	   void (*ready)(void *data), void (*ended)(void *data, int error), void *data,
 	   struct fs **ret_fs)
 {
@@ -340,6 +315,8 @@ int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree, stru
 	fs->loop = loop;
 	fs->config = config;
 	fs->tree = tree;
+	fs->contents = contents;
+	fs->room = room;
 	fs->control = control;
 	fs->ready = ready;
 	fs->ended = ended;
@@ -366,6 +343,7 @@ static void reader_closed(uv_handle_t *handle)
 void fs_free(struct fs *fs)
 {
 	struct open_handle *handle;
+	size_t i;
 
 	if (!fs)
 		return;
@@ -379,6 +357,8 @@ void fs_free(struct fs *fs)
 		fuse_session_destroy(fs->session);
 	while ((handle = TAILQ_FIRST(&fs->handles)))
 		fs_handle_free(fs, handle);
+	for (i = 0; i < CONTROL_FILE_COUNT; i++)
+		buf_reset(&fs->texts[i].text);
 	free(fs->buf.mem);
 	if (!fs->reader.data)
 		free(fs);

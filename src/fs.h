@@ -1,4 +1,5 @@
-/* fs.h: the FUSE session: requests of the kernel answered from the tree, or parked until it can.
+/* fs.h: the FUSE session: requests of the kernel answered from tree and contents, or parked until
+ * they can be.
  *
  * The only caller of fuse_reply_*. Every request is answered exactly once: at once, when what it
  * waits for arrives, at its deadline, or when its caller is interrupted. */
@@ -6,6 +7,7 @@
 #define IBINDERFS_FS_H
 
 #include "config.h"
+#include "content.h"
 #include "control.h"
 #include "tree.h"
 
@@ -13,10 +15,12 @@
 
 struct fs;
 
-/* Makes a session and mounts it; libfuse's reasons for a failure are logged. `ready` is called when
- * the kernel has said hello, `ended` when it was unmounted (0) or its requests cannot be read
+/* Makes a session and mounts it; without contents (NULL) there are no files/. libfuse's reasons for
+ * a failure are logged. `ready` is called when the kernel has said hello, `ended` when it was
+ * unmounted (0) or its requests cannot be read
  * (-errno); both from the loop. What is passed in must outlive the fs. Returns 0, -ENOMEM, -EIO. */
-int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree, struct control *control,
+int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
+	   struct contents *contents, struct wait_room *room, struct control *control,
 	   void (*ready)(void *data), void (*ended)(void *data, int error), void *data,
 	   struct fs **ret_fs);
 /* Answers what is parked with ENODEV, unmounts (lazily if busy), frees. NULL is legal. */

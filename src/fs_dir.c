@@ -13,10 +13,24 @@ struct slot {
 	const char *name;
 	struct fuse_entry_param param; /* ino 0: no look-up is counted */
 	struct node *node;	       /* whose lookup was counted for it */
+	char buffer[NAME_BYTES_MAX + 1];
 };
 
-/* The entry at `index`: ".", "..", then the directory's. Returns 0, -ENOENT past the last, -ENOMEM.
- */
+/* Whether the entry's attributes can be given along. With sizes=exact those of a file whose size is
+ * not known cannot: whoever wants them looks it up. */
+static bool has_attributes(struct fs *fs, const struct open_handle *handle,
+			   const struct listing_entry *entry)
+{
+	const char *version = listing_content(handle->dir.listing, entry);
+	uint64_t size;
+
+	return fs->config->sizes == CONFIG_SIZES_LAZY ||
+	       fs_view_inside(handle->ino) != LISTING_VIEW_CONTENT || !version ||
+	       contents_size(fs->contents, version, &size);
+}
+
+/* The entry at `index`: ".", "..", then the directory's. Returns 0, -ENODATA if this view shows
+ * nothing there, -ENOENT past the last, -ENOMEM. */
 static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t ino, size_t index,
 		     bool plus, struct slot *slot)
 {
@@ -25,14 +39,18 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	const struct listing_dir *dir;
 	int error;
 
-	*slot = (struct slot){.name = index == 0 ? "." : ".."};
+	enum listing_view view = fs_view_inside(ino);
+
+	slot->name = index == 0 ? "." : "..";
+	slot->param = (struct fuse_entry_param){0};
+	slot->node = NULL;
 	if (index < 2) {
 		slot->param.attr.st_ino = ino;
 		slot->param.attr.st_mode = S_IFDIR;
 		return 0;
 	}
 	index -= 2;
-	if (!handle->listing) {
+	if (handle->type != HANDLE_DIR) {
 		if (!fs_fixed_entry(fs, ino, index, &fixed))
 			return -ENOENT;
 		slot->name = fixed.name;
@@ -41,23 +59,30 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 		fs_fixed_attr(fs, slot->param.ino, &slot->param.attr, &slot->param.attr_timeout);
 		return 0;
 	}
-	dir = &handle->listing->dirs[handle->dir.index];
+	dir = &handle->dir.listing->dirs[handle->dir.index];
 	if (index >= dir->count)
 		return -ENOENT;
-	entry = &handle->listing->entries[dir->first + index];
-	slot->name = listing_name(handle->listing, entry);
-	slot->param.attr.st_ino = entry->ino;
-	slot->param.attr.st_mode = entry->type == LISTING_DIR ? S_IFDIR : S_IFREG;
+	entry = &handle->dir.listing->entries[dir->first + index];
+	slot->name = fs_view_name(view, handle->dir.listing, entry, slot->buffer);
+	if (!slot->name)
+		return -ENODATA;
+	slot->param.attr.st_ino = listing_ino(entry->ino, view);
+	slot->param.attr.st_mode = view == LISTING_VIEW_ID	? S_IFLNK
+				   : entry->type == LISTING_DIR ? S_IFDIR
+								: S_IFREG;
 	/* What has been replaced since the directory was opened must not enter the caches. */
-	if (!plus || handle->listing != tree_peek(handle->dir.resource))
+	if (!plus || handle->dir.listing != tree_peek(handle->dir.resource) ||
+	    !has_attributes(fs, handle, entry))
 		return 0;
-	error = tree_lookup(fs->tree, handle->dir.resource, handle->listing, entry, &slot->node);
+	error = tree_lookup(fs->tree, handle->dir.resource, handle->dir.listing, entry, view,
+			    fs_view_version(fs, view, handle->dir.listing, entry), &slot->node);
 	if (error) /* what cannot be looked up is listed all the same */
 		return error == -ENOMEM ? error : 0;
-	slot->param.ino = entry->ino;
+	slot->param.ino = slot->node->id;
 	slot->param.entry_timeout = tree_refill_timeout_s(fs->tree, handle->dir.resource);
 	slot->param.attr_timeout = slot->param.entry_timeout;
-	fs_entry_attr(fs, slot->node, entry, &slot->param.attr, &slot->param.attr_timeout);
+	fs_entry_attr(fs, slot->node, handle->dir.listing, entry, &slot->param.attr,
+		      &slot->param.attr_timeout);
 	return 0;
 }
 
@@ -79,13 +104,15 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		return;
 	}
 	/* What the kernel caches from here on is of this listing. */
-	if (offset == 0 && handle->listing && handle->dir.cached)
+	if (offset == 0 && handle->type == HANDLE_DIR && handle->dir.cached)
 		*fs_seen_publication(fs, ino) = handle->dir.publication;
 	for (;; offset++) {
 		struct slot slot;
 		size_t need;
 
 		error = slot_fill(fs, handle, ino, (size_t)offset, plus, &slot);
+		if (error == -ENODATA)
+			continue;
 		if (error)
 			break;
 		if (plus)
@@ -96,7 +123,7 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 						 &slot.param.attr, offset + 1);
 		if (need > size - used) {
 			if (slot.node)
-				fs_untell(fs, slot.param.ino);
+				tree_forget(fs->tree, slot.node->id, 1);
 			break;
 		}
 		used += need;

@@ -4,11 +4,17 @@
 #include <errno.h>
 #include <string.h>
 
-#define CONTROL_DIR ".ibinderfs"
+/* With content=off a text that is older is made anew for who begins to read it. */
+#define TEXT_TTL_MS 1000
+
+static const fuse_ino_t ino_files = FS_INO_TOP | (fuse_ino_t)LISTING_VIEW_CONTENT
+							 << LISTING_INO_BITS;
+static const fuse_ino_t ino_links = FS_INO_TOP | (fuse_ino_t)LISTING_VIEW_ID << LISTING_INO_BITS;
 
 bool fs_is_fixed_dir(fuse_ino_t ino)
 {
-	return ino == FS_INO_ROOT || ino == FS_INO_CONTROL;
+	return ino == FS_INO_ROOT || ino == FS_INO_CONTROL || ino == FS_INO_BY_ID ||
+	       ino == FS_INO_OBJECTS || ino == FS_INO_SEARCH;
 }
 
 bool fs_is_control_file(fuse_ino_t ino)
@@ -16,20 +22,33 @@ bool fs_is_control_file(fuse_ino_t ino)
 	return ino >= FS_INO_CONTROL_FIRST && ino < FS_INO_CONTROL_FIRST + CONTROL_FILE_COUNT;
 }
 
+static bool entry_of(const struct fs_fixed *entries, size_t count, size_t index,
+		     struct fs_fixed *ret_entry)
+{
+	if (index >= count)
+		return false;
+	*ret_entry = entries[index];
+	return true;
+}
+
 bool fs_fixed_entry(const struct fs *fs, fuse_ino_t dir, size_t index, struct fs_fixed *ret_entry)
 {
+	const struct provider_ops *ops = fs->control->ops;
 	const struct fs_fixed root[] = {
-		{CONTROL_DIR, FS_INO_CONTROL},
-		{fs->control->ops->top_name, FS_INO_TOP},
+		{".ibinderfs", FS_INO_CONTROL}, {ops->top_name, FS_INO_TOP},
+		{"by-id", FS_INO_BY_ID},	{"search", FS_INO_SEARCH},
+		{"files", ino_files},
+	};
+	const struct fs_fixed by_id[] = {
+		{ops->top_name, ino_links},
+		{ops->objects_name, FS_INO_OBJECTS},
 	};
 
-	if (dir == FS_INO_ROOT) {
-		if (index >= sizeof(root) / sizeof(root[0]))
-			return false;
-		*ret_entry = root[index];
-		return true;
-	}
-	if (index >= CONTROL_FILE_COUNT)
+	if (dir == FS_INO_ROOT)
+		return entry_of(root, fs->contents ? 5 : 4, index, ret_entry);
+	if (dir == FS_INO_BY_ID)
+		return entry_of(by_id, 2, index, ret_entry);
+	if (dir != FS_INO_CONTROL || index >= CONTROL_FILE_COUNT)
 		return false;
 	*ret_entry = (struct fs_fixed){control_files[index].name, FS_INO_CONTROL_FIRST + index};
 	return true;
@@ -41,24 +60,56 @@ static int control_text(const struct fs *fs, fuse_ino_t ino, struct buf *out)
 	return control_files[ino - FS_INO_CONTROL_FIRST].print(fs->control, out);
 }
 
+/* The text that readers without a handle get now. The kernel asks for the attributes before each
+ * read(2), also before the one that finds the end: whoever has just read goes on with its text, or
+ * the end of another would follow. */
+static const struct fs_text *kept_text(struct fs *fs, fuse_ino_t ino, bool is_read)
+{
+	struct fs_text *text = &fs->texts[ino - FS_INO_CONTROL_FIRST];
+	bool goes_on = is_read || text->was_read;
+
+	text->was_read = is_read;
+	if (text->made_ms && (goes_on || loop_now_ms() - text->made_ms < TEXT_TTL_MS))
+		return text;
+	buf_reset(&text->text);
+	control_text(fs, ino, &text->text);
+	text->made_ms = loop_now_ms();
+	return text;
+}
+
+static void control_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr)
+{
+	int64_t mtime_ns = fs->started_wall_ns;
+	struct buf text = BUF_INIT(CONTROL_TEXT_MAX);
+	off_t size = 0;
+
+	if (!fs->contents) {
+		/* A time that moves keeps the kernel from reading it out of its cache unnoticed. */
+		mtime_ns = loop_wall_ns();
+		size = (off_t)kept_text(fs, ino, false)->text.len;
+	} else if (control_text(fs, ino, &text) == 0) {
+		size = (off_t)text.len;
+	}
+	buf_reset(&text);
+	fs_attr_fill(fs, attr, ino, S_IFREG, mtime_ns, size);
+}
+
 void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s)
 {
 	int64_t mtime_ns = fs->started_wall_ns;
-	struct buf text;
-	off_t size = 0;
 
 	*ret_timeout_s = FS_FIXED_TIMEOUT_S;
 	if (fs_is_control_file(ino)) {
 		/* Never kept, and read past the page cache: the text is new at each open. */
 		*ret_timeout_s = 0;
-		if (control_text(fs, ino, &text) == 0)
-			size = (off_t)text.len;
-		buf_reset(&text);
-	} else if (ino == FS_INO_TOP) {
+		control_attr(fs, ino, attr);
+		return;
+	}
+	if (fs_is_top(ino)) {
 		*ret_timeout_s = tree_timeout_s(fs->tree, tree_top(fs->tree));
 		mtime_ns = tree_mtime_ns(tree_top(fs->tree));
 	}
-	fs_attr_fill(fs, attr, ino, !fs_is_control_file(ino), mtime_ns, size);
+	fs_attr_fill(fs, attr, ino, S_IFDIR, mtime_ns, 0);
 }
 
 void fs_fixed_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -79,7 +130,7 @@ void fs_fixed_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void fs_fixed_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_handle *handle = fs_handle_new(fs_of(req), ino);
+	struct open_handle *handle = fs_handle_new(fs_of(req), HANDLE_TEXT, ino);
 
 	if (!handle) {
 		fuse_reply_err(req, ENOMEM);
@@ -92,7 +143,7 @@ void fs_fixed_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void fs_control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_handle *handle = fs_handle_new(fs_of(req), ino);
+	struct open_handle *handle = fs_handle_new(fs_of(req), HANDLE_TEXT, ino);
 
 	if (!handle || control_text(fs_of(req), ino, &handle->text)) {
 		if (handle)
@@ -104,4 +155,11 @@ void fs_control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->direct_io = 1;
 	if (fuse_reply_open(req, fi))
 		fs_handle_free(fs_of(req), handle);
+}
+
+void fs_control_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset)
+{
+	const struct buf *text = &kept_text(fs_of(req), ino, true)->text;
+
+	fs_reply_part(req, text->data, text->len, size, offset);
 }

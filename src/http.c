@@ -5,6 +5,7 @@
 #include "http.h"
 
 #include "cleanup.h"
+#include "hash.h"
 #include "log.h"
 #include "loop.h"
 
@@ -20,11 +21,14 @@
 /* A whole transfer may take this many times the timeout. */
 #define TRANSFER_TIMEOUTS     6
 #define TRANSFERS_CONNECT_MAX 256L
+/* Document bytes come in larger pieces than answers. */
+#define STORAGE_RECEIVE_BYTES (256 * 1024L)
 
 struct http {
 	CURLM *multi;
 	uv_loop_t *loop;
 	uv_timer_t timer;
+	enum http_kind kind;
 	int64_t timeout_ms;
 	char *ca_file;			 /* owned, or NULL */
 	char *proxy;			 /* owned, or NULL */
@@ -38,6 +42,11 @@ struct http_transfer {
 	char *body; /* what is sent; owned, overwritten before it is freed */
 	size_t body_len;
 	size_t headers_len; /* bytes of headers received */
+	const struct http_sink *sink;
+	bool head_told;	   /* to the sink */
+	bool enough;	   /* of an answer that the sink does not take */
+	size_t dropped;	   /* bytes of it */
+	int refused_error; /* what the sink said */
 	struct http_response response;
 	char curl_text[CURL_ERROR_SIZE];
 	void (*done)(void *data, struct http_response *response);
@@ -111,20 +120,122 @@ static void log_transfer(const struct http_transfer *transfer)
 		  (long long)took_us / 1000, response->error ? ", " : "", response->text);
 }
 
+/* The value of a header of the answer, or NULL. Valid until the next call. */
+static const char *header_value(const struct http_transfer *transfer, const char *name)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(transfer->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+	return header->value;
+}
+
+/* 1 to 18 digits, so that nothing overflows. */
+static bool take_number(const char **at, uint64_t *ret_number)
+{
+	size_t len = strspn(*at, "0123456789");
+
+	if (len < 1 || len > 18)
+		return false;
+	*ret_number = strtoull(*at, NULL, 10);
+	*at += len;
+	return true;
+}
+
+void http_parse_content_range(const char *value, struct http_head *head)
+{
+	const char *at = value + strlen("bytes ");
+	uint64_t from = 0;
+	uint64_t last = 0;
+	uint64_t total;
+	bool is_range;
+
+	head->has_range = false;
+	if (strncasecmp(value, "bytes ", strlen("bytes ")) != 0)
+		return;
+	is_range = *at != '*';
+	if (!is_range)
+		at++;
+	else if (!take_number(&at, &from) || *at++ != '-' || !take_number(&at, &last))
+		return;
+	if (*at++ != '/' || !take_number(&at, &total) || *at != '\0')
+		return;
+	if (is_range && (from > last || last >= total))
+		return;
+	head->range_from = from;
+	head->range_end = is_range ? last + 1 : from;
+	head->range_total = total;
+	head->has_range = true;
+}
+
+static void read_head(struct http_transfer *transfer)
+{
+	struct http_head *head = &transfer->response.head;
+	const char *value;
+	curl_off_t length = -1;
+	long version = 0;
+
+	*head = (struct http_head){.length = -1};
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &head->status);
+	curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+	head->length = length;
+	/* HTTP/2 says where a body ends; HTTP/1 does by its length or by chunks. */
+	value = header_value(transfer, "Transfer-Encoding");
+	head->is_framed = length >= 0 || version >= CURL_HTTP_VERSION_2_0 ||
+			  (value && strcasestr(value, "chunked"));
+	value = header_value(transfer, "Content-Encoding");
+	head->is_encoded = value && *value && strcasecmp(value, "identity") != 0;
+	value = header_value(transfer, "ETag");
+	if (value && *value == '"')
+		head->etag = hash_mix(hash_string(HASH_START, value)) | 1;
+	value = header_value(transfer, "Content-Range");
+	if (value)
+		http_parse_content_range(value, head);
+}
+
+/* Tells the sink of the head, once. Returns what it says. */
+static int tell_head(struct http_transfer *transfer)
+{
+	if (transfer->head_told)
+		return 0;
+	transfer->head_told = true;
+	read_head(transfer);
+	return transfer->sink->head(transfer->data, &transfer->response.head);
+}
+
+static bool is_for_sink(const struct http_transfer *transfer)
+{
+	long status = 0;
+
+	if (!transfer->sink)
+		return false;
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200 || status == 206;
+}
+
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
 	struct http_response *response = &transfer->response;
-	struct curl_header *header;
+	const char *retry_after = header_value(transfer, "Retry-After");
 	long version = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &response->status);
 	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+	curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &response->redirect);
 	response->http2 = version == CURL_HTTP_VERSION_2_0;
 	response->retry_after_ms = -1;
-	if (curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) ==
-	    CURLHE_OK)
-		response->retry_after_ms = http_parse_retry_after(header->value, time(NULL));
-	if (response->body.error || transfer->headers_len > HTTP_HEADERS_BYTES_MAX) {
+	if (retry_after)
+		response->retry_after_ms = http_parse_retry_after(retry_after, time(NULL));
+	if (code == CURLE_OK && is_for_sink(transfer))
+		transfer->refused_error = tell_head(transfer);
+	else if (transfer->sink && !transfer->head_told)
+		read_head(transfer);
+	if (transfer->refused_error) {
+		response->error = transfer->refused_error;
+	} else if (transfer->enough) {
+		/* What more there was is not wanted. */
+	} else if (response->body.error || transfer->headers_len > HTTP_HEADERS_BYTES_MAX) {
 		response->error = response->body.error ? response->body.error : -EFBIG;
 		snprintf(response->text, sizeof(response->text), "%s",
 			 response->error == -EFBIG ? "the answer is too large" : "out of memory");
@@ -197,6 +308,8 @@ static int curl_wants_timer(CURLM *multi, long timeout_ms, void *data)
 	(void)multi;
 	if (timeout_ms < 0)
 		uv_timer_stop(&http->timer);
+	else if (timeout_ms == 0) /* in the loop's next turn: each request begins so */
+		uv_timer_start(&http->timer, on_timer, 0, 0);
 	else
 		loop_timer_start(&http->timer, on_timer, timeout_ms);
 	return 0;
@@ -240,10 +353,43 @@ static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *data,
 	return uv_poll_start(&socket->poll, events, on_socket) ? -1 : 0;
 }
 
+/* 0 ends the transfer. */
+static size_t give_to_sink(struct http_transfer *transfer, const char *bytes, size_t len)
+{
+	int error = transfer->refused_error;
+
+	/* After a pause curl goes on though it was told to end: what was refused is lost. */
+	if (!error)
+		error = tell_head(transfer);
+	if (!error)
+		error = transfer->sink->bytes(transfer->data, bytes, len);
+	if (error == -EAGAIN)
+		return CURL_WRITEFUNC_PAUSE;
+	transfer->refused_error = error;
+	return error ? 0 : len;
+}
+
+/* Ends the transfer, but not that of a redirect: curl tells where it leads at its end alone. */
+static size_t have_enough(struct http_transfer *transfer, size_t len)
+{
+	long status = 0;
+
+	transfer->dropped += len;
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status / 100 == 3 && transfer->dropped <= HTTP_BODY_MAX)
+		return len;
+	transfer->enough = true;
+	return 0;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 {
 	struct http_transfer *transfer = data;
 
+	if (is_for_sink(transfer))
+		return give_to_sink(transfer, bytes, size * count);
+	if (transfer->sink && transfer->response.body.len + size * count > HTTP_STORAGE_TEXT_MAX)
+		return have_enough(transfer, size * count);
 	/* Anything but the full count ends the transfer; body.error says why. */
 	return buf_append(&transfer->response.body, bytes, size * count) ? 0 : size * count;
 }
@@ -258,8 +404,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 	return transfer->headers_len > HTTP_HEADERS_BYTES_MAX ? 0 : size * count;
 }
 
-int http_new(uv_loop_t *loop, int64_t timeout_ms, size_t connections, const char *ca_file,
-	     const char *proxy, struct http **ret_http)
+int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t connections,
+	     const char *ca_file, const char *proxy, struct http **ret_http)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	long most = connections < TRANSFERS_CONNECT_MAX ? (long)connections : TRANSFERS_CONNECT_MAX;
@@ -267,6 +413,7 @@ int http_new(uv_loop_t *loop, int64_t timeout_ms, size_t connections, const char
 	if (!http)
 		return -ENOMEM;
 	http->loop = loop;
+	http->kind = kind;
 	http->timeout_ms = timeout_ms;
 	uv_timer_init(loop, &http->timer);
 	http->timer.data = http;
@@ -314,10 +461,13 @@ static CURLcode set_headers(struct http_transfer *transfer, const struct http_re
 	size_t i;
 
 	/* "Expect:" would cost a round trip on larger bodies. */
-	static const char *const fixed[] = {"Accept: application/json", "Expect:"};
+	static const char *const fixed[][2] = {
+		[HTTP_API] = {"Accept: application/json", "Expect:"},
+		[HTTP_STORAGE] = {"Accept:", "Expect:"},
+	};
 
-	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-		list = curl_slist_append(transfer->headers, fixed[i]);
+	for (i = 0; i < 2; i++) {
+		list = curl_slist_append(transfer->headers, fixed[transfer->http->kind][i]);
 		if (!list)
 			return CURLE_OUT_OF_MEMORY;
 		transfer->headers = list;
@@ -386,7 +536,11 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms * TRANSFER_TIMEOUTS);
+	/* What a sink takes may be paused for long, and is dead only when no byte comes. */
+	if (!request->sink)
+		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms * TRANSFER_TIMEOUTS);
+	else
+		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, STORAGE_RECEIVE_BYTES);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES_PER_S);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((timeout_ms + 999) / 1000));
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -407,9 +561,11 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	code = curl_easy_setopt(easy, CURLOPT_URL, request->url);
 	if (code)
 		return code;
-	code = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-	if (code)
-		return code;
+	if (transfer->http->kind == HTTP_API) {
+		code = curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+		if (code)
+			return code;
+	}
 	return set_tls_and_proxy(transfer, plain);
 }
 
@@ -424,6 +580,7 @@ int http_send(struct http *http, const struct http_request *request, const struc
 	transfer->http = http;
 	transfer->done = done;
 	transfer->data = data;
+	transfer->sink = request->sink;
 	transfer->response.body = BUF_INIT(HTTP_BODY_MAX);
 	transfer->next = http->transfers;
 	transfer->link = &http->transfers;
@@ -456,10 +613,23 @@ void http_cancel(struct http_transfer *transfer)
 	transfer_free(transfer);
 }
 
+void http_resume(struct http_transfer *transfer)
+{
+	curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+}
+
+bool http_server_failed(const struct http_response *response)
+{
+	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
+	       (!response->error && response->status >= 500);
+}
+
 void http_request_fini(struct http_request *request)
 {
 	size_t i;
 
+	if (request->url) /* a download link is a secret */
+		explicit_bzero(request->url, strlen(request->url));
 	free(request->url);
 	if (request->body)
 		explicit_bzero(request->body, request->body_len);

@@ -1,4 +1,4 @@
-/* ibinder.c: the iBinder File API: which request comes next, and what an answer means.
+/* ibinder.c: the iBinder File API: the provider, its token, and its tasks.
  *
  * Facts are the vendor's documentation (api-docs.ibinder.com) where marked (S); what is inferred is
  * marked (I) and stands behind a setting or a tolerant reader.
@@ -9,12 +9,16 @@
  *          POST /documents?pageSize=&pageNumber=1         documents           at once
  *          POST /documents?…&pageNumber=2…n               when the first told how many
  *          GET  subfolders_path (I)                       for each folder as it becomes known
+ *   object GET  /documents/{document}                                         one request
+ *   query  POST /documents?searchTerm=&pageSize=&pageNumber=1                 as for a part
+ *   link   GET  /documents/{document}/versions/{version}/downloadlink         one request
  *
- * Answers are read in ibinder_read.c. */
+ * Requests are made in ibinder_request.c, answers are read in ibinder_read.c. */
 #include "cleanup.h"
 #include "ibinder_internal.h"
+#include "query.h"
 
-#include <cjson/cJSON.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -167,136 +171,18 @@ static void ibinder_explain(const struct http_response *response,
 	*ret_problem = problem;
 }
 
-/* --- Requests --- */
-
-/* Appends `path` with {binder} and {folder} replaced by the escaped ids. */
-static void expand_path(struct buf *url, const char *path, const char *binder, const char *folder)
-{
-	while (*path) {
-		if (strncmp(path, "{binder}", 8) == 0) {
-			http_escape(url, binder, strlen(binder));
-			path += 8;
-		} else if (strncmp(path, "{folder}", 8) == 0) {
-			http_escape(url, folder, strlen(folder));
-			path += 8;
-		} else {
-			buf_append(url, path++, 1);
-		}
-	}
-}
-
-/* {"MetadataFilters": [{"metadataElementId": "GLOBAL_BinderId", "valueId": …}]}: outer names with
- * a capital, inner ones without; the binder is an enumerated key and takes valueId (S). */
-static char *search_body(const char *binder)
-{
-	cJSON *body = cJSON_CreateObject();
-	cJSON *filters = cJSON_AddArrayToObject(body, "MetadataFilters");
-	cJSON *filter = cJSON_CreateObject();
-	char *text = NULL;
-
-	if (cJSON_AddItemToArray(filters, filter)) {
-		if (cJSON_AddStringToObject(filter, "metadataElementId", "GLOBAL_BinderId") &&
-		    cJSON_AddStringToObject(filter, "valueId", binder))
-			text = cJSON_PrintUnformatted(body);
-	} else {
-		cJSON_Delete(filter);
-	}
-	cJSON_Delete(body);
-	return text;
-}
-
-static int make_request(const struct provider_task *task, enum request_type type, uint64_t index,
-			struct http_request *ret_request)
-{
-	const struct provider *provider = task->provider;
-	struct http_request request = {.method = "GET"};
-	struct buf url CLEANUP(buf_reset) = BUF_INIT(64 * 1024);
-	int error;
-
-	buf_append_str(&url, provider->api_url);
-	switch (type) {
-	case REQUEST_BINDERS:
-		buf_append_str(&url, "/binders");
-		break;
-	case REQUEST_DRIVE:
-		expand_path(&url, "/documents/drives/binders/{binder}", task->id, "");
-		break;
-	case REQUEST_METADATA:
-		expand_path(&url, "/binders/{binder}/metadataelements", task->id, "");
-		break;
-	case REQUEST_PAGE:
-		request.method = "POST";
-		request.content_type = "application/json";
-		buf_printf(&url, "/documents?pageSize=%zu&pageNumber=%" PRIu64, provider->page_size,
-			   index);
-		request.body = search_body(task->id);
-		if (!request.body)
-			return -ENOMEM;
-		request.body_len = strlen(request.body);
-		break;
-	case REQUEST_SUBFOLDERS:
-		expand_path(&url, provider->subfolders_path, task->id, task->folders[index]);
-		break;
-	}
-	error = url.error;
-	if (!error)
-		error = http_request_header(&request, "x-ibinder-tenantid", provider->tenant_id);
-	request.url = error ? NULL : buf_steal(&url);
-	if (error)
-		http_request_fini(&request);
-	else
-		*ret_request = request;
-	return error;
-}
-
-static uint64_t tag_of(enum request_type type, uint64_t index)
-{
-	return index << 8 | (uint64_t)type;
-}
-
-static int ibinder_task_next(struct provider_task *task, struct http_request *ret_request,
-			     uint64_t *ret_tag)
-{
-	enum request_type type;
-	uint64_t index = 1;
-	int error;
-
-	if (task->next_fixed <= REQUEST_PAGE) {
-		type = task->next_fixed;
-	} else if (task->page_count && task->page_next <= task->page_count) {
-		type = REQUEST_PAGE;
-		index = task->page_next;
-	} else if (task->folder_next < task->folder_count && !task->provider->subfolders_missing) {
-		type = REQUEST_SUBFOLDERS;
-		index = task->folder_next;
-	} else {
-		return -EAGAIN;
-	}
-	error = make_request(task, type, index, ret_request);
-	if (error)
-		return error;
-	*ret_tag = tag_of(type, index);
-	if (task->next_fixed <= REQUEST_PAGE)
-		task->next_fixed = type == REQUEST_BINDERS ? REQUEST_SUBFOLDERS
-							   : (enum request_type)(type + 1);
-	else if (type == REQUEST_PAGE)
-		task->page_next++;
-	else
-		task->folder_next++;
-	if (type == REQUEST_PAGE)
-		task->pages_asked++;
-	return 0;
-}
-
 /* --- Tasks --- */
 
 /* The path of the sub-folders call is inferred: a server that does not have it answers 404 or 405,
  * and is not asked again. Once it has answered, a 404 means that this folder is gone. What the
- * client may not see of a binder (403) must not hide the rest. */
+ * client may not see of a binder (403) must not hide the rest. That a document does not exist is an
+ * answer like another, to be kept. */
 static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, long status)
 {
 	enum request_type type = (enum request_type)(tag & 0xff);
 
+	if (type == REQUEST_DOCUMENT)
+		return status == 404;
 	if (type == REQUEST_METADATA)
 		return status == 404 || status == 403;
 	if (type != REQUEST_SUBFOLDERS || (status != 404 && status != 405 && status != 403))
@@ -316,7 +202,11 @@ static void ibinder_task_free(struct provider_task *task)
 	for (i = 0; i < task->folder_count; i++)
 		free(task->folders[i]);
 	free(task->folders);
+	secret_fini(&task->link);
+	free(task->search_term);
+	free(task->search);
 	free(task->object);
+	free(task->version);
 	free(task->id);
 	free(task);
 }
@@ -337,31 +227,72 @@ static int add_binder_json(struct provider_task *task)
 	return listing_builder_add_file(task->builder, &object);
 }
 
+static int begin_part(struct provider_task *task, const struct provider_resource *resource)
+{
+	int error = ibinder_duplicate(resource->id, &task->id);
+
+	if (error)
+		return error;
+	task->object_len = resource->object_len;
+	task->object = strndup(resource->object, resource->object_len);
+	if (!task->object)
+		return -ENOMEM;
+	error = add_binder_json(task);
+	return error ? error : ibinder_search_binder(task);
+}
+
+static int begin_link(struct provider_task *task, const struct provider_resource *resource)
+{
+	int error = ibinder_duplicate(resource->id, &task->id);
+
+	return error ? error : ibinder_duplicate(resource->version, &task->version);
+}
+
+/* What a task of this level needs beside its builder. */
+static int begin(struct provider_task *task, const struct provider_resource *resource)
+{
+	switch (resource->level) {
+	case PROVIDER_TOP:
+		return 0;
+	case PROVIDER_PART:
+		return begin_part(task, resource);
+	case PROVIDER_OBJECT:
+		return ibinder_duplicate(resource->id, &task->id);
+	case PROVIDER_QUERY:
+		return ibinder_search_query(task, resource->id);
+	case PROVIDER_LINK:
+		return begin_link(task, resource);
+	}
+	return -EINVAL;
+}
+
 static int ibinder_task_new(struct provider *provider, const struct provider_resource *resource,
 			    struct provider_task **ret_task)
 {
+	/* What is asked for at once. */
+	static const enum request_type fixed[][2] = {
+		[PROVIDER_TOP] = {REQUEST_BINDERS, REQUEST_BINDERS},
+		[PROVIDER_PART] = {REQUEST_DRIVE, REQUEST_PAGE},
+		[PROVIDER_OBJECT] = {REQUEST_DOCUMENT, REQUEST_DOCUMENT},
+		[PROVIDER_QUERY] = {REQUEST_PAGE, REQUEST_PAGE},
+		[PROVIDER_LINK] = {REQUEST_LINK, REQUEST_LINK},
+	};
 	struct provider_task *task = calloc(1, sizeof(*task));
-	int error;
+	int error = 0;
 
 	if (!task)
 		return -ENOMEM;
 	task->provider = provider;
 	task->level = resource->level;
 	task->top_mtime_ns = LISTING_NO_TIME;
-	task->next_fixed = REQUEST_BINDERS;
+	task->next_fixed = fixed[resource->level][0];
+	task->last_fixed = fixed[resource->level][1];
 	task->page_next = 2;
-	error = listing_builder_new(provider->salt, resource->id ? resource->id : "",
-				    provider->memory, &task->builder);
-	if (!error && resource->level == PROVIDER_PART) {
-		task->next_fixed = REQUEST_DRIVE;
-		error = ibinder_duplicate(resource->id, &task->id);
-		task->object_len = resource->object_len;
-		task->object = error ? NULL : strndup(resource->object, resource->object_len);
-		if (!task->object)
-			error = -ENOMEM;
-		if (!error)
-			error = add_binder_json(task);
-	}
+	if (resource->level != PROVIDER_LINK)
+		error = listing_builder_new(provider->salt, resource->id ? resource->id : "",
+					    provider->memory, &task->builder);
+	if (!error)
+		error = begin(task, resource);
 	if (error)
 		ibinder_task_free(task);
 	else
@@ -370,15 +301,49 @@ static int ibinder_task_new(struct provider *provider, const struct provider_res
 }
 
 static int ibinder_task_finish(struct provider_task *task, const struct listing *previous,
-			       int64_t now_ns, struct listing **ret_listing)
+			       int64_t now_ns, struct provider_result *ret_result)
 {
-	return listing_builder_finish(task->builder, previous, task->top_mtime_ns, now_ns,
-				      ret_listing);
+	int error;
+
+	if (task->level == PROVIDER_LINK) {
+		secret_move(&ret_result->link, &task->link);
+		return 0;
+	}
+	error = listing_builder_finish(task->builder, previous, task->top_mtime_ns, now_ns,
+				       &ret_result->listing);
+	if (!error && task->cut)
+		snprintf(ret_result->note, sizeof(ret_result->note),
+			 "the query matches %" PRIu64 " documents; only the first %zu are shown",
+			 task->total, task->found);
+	return error;
+}
+
+/* Documents' ids are GUIDs (S). */
+static bool ibinder_is_object_id(const char *id, size_t len)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i;
+
+	if (len != sizeof(form) - 1)
+		return false;
+	for (i = 0; i < len; i++) {
+		if (form[i] == '-' ? id[i] != '-' : !isxdigit((unsigned char)id[i]))
+			return false;
+	}
+	return true;
+}
+
+static int ibinder_query_check(const char *query, const char **ret_problem)
+{
+	struct query parsed;
+
+	return query_parse(query, &parsed, ret_problem);
 }
 
 const struct provider_ops provider_ibinder = {
 	.name = "ibinder",
 	.top_name = "binders",
+	.objects_name = "documents",
 	.provider_new = ibinder_new,
 	.provider_free = ibinder_free,
 	.forget = ibinder_forget,
@@ -386,6 +351,8 @@ const struct provider_ops provider_ibinder = {
 	.token_request = ibinder_token_request,
 	.token_answer = ibinder_token_answer,
 	.explain = ibinder_explain,
+	.is_object_id = ibinder_is_object_id,
+	.query_check = ibinder_query_check,
 	.task_new = ibinder_task_new,
 	.task_free = ibinder_task_free,
 	.task_next = ibinder_task_next,

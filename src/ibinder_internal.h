@@ -1,12 +1,17 @@
-/* ibinder_internal.h: what ibinder.c (requests, tasks) and ibinder_read.c (answers) share. Nothing
- * else includes it. */
+/* ibinder_internal.h: what ibinder.c (tasks), ibinder_request.c (requests) and ibinder_read.c
+ * (answers) share. Nothing else includes it. */
 #ifndef IBINDERFS_IBINDER_INTERNAL_H
 #define IBINDERFS_IBINDER_INTERNAL_H
 
 #include "provider.h"
 
+/* Most documents that a query shows, in whole pages. */
+#define QUERY_DOCUMENTS_MAX 10000
+
 enum request_type {
 	REQUEST_BINDERS,
+	REQUEST_DOCUMENT,
+	REQUEST_LINK,
 	REQUEST_DRIVE,
 	REQUEST_METADATA,
 	REQUEST_PAGE,
@@ -29,22 +34,29 @@ struct provider {
 struct provider_task {
 	struct provider *provider;
 	enum provider_level level;
-	char *id;     /* of the binder */
-	char *object; /* the Binder object */
+	char *id;      /* of the binder or document */
+	char *version; /* of a link */
+	char *object;  /* the Binder object */
 	size_t object_len;
-	struct listing_builder *builder;
+	struct listing_builder *builder; /* NULL for a link */
+	struct secret link;
 	int64_t top_mtime_ns;
 	enum request_type next_fixed; /* the fixed requests go out in the order of the enum */
+	enum request_type last_fixed;
 	/* Documents: pages are asked from 2 to page_count once the first has told the total. */
+	char *search;	     /* the body of the requests */
+	char *search_term;   /* NULL for none */
 	uint64_t page_size;  /* as the server uses it */
 	uint64_t page_count; /* 0 until the first page is here */
 	uint64_t page_next;
 	uint64_t total;
 	uint64_t pages_asked; /* in this reading of them */
 	uint64_t pages_answered;
+	size_t found; /* documents so far */
 	unsigned int rereads;
 	bool shifted; /* documents came, went or moved between pages */
 	bool lacking; /* a page held less than the total says it must */
+	bool cut;     /* a query has more documents than are shown */
 	/* Folders whose sub-folders are still to be asked for. */
 	char **folders;
 	size_t folder_count;
@@ -54,7 +66,14 @@ struct provider_task {
 int ibinder_duplicate(const char *text, char **ret_copy);
 int64_t ibinder_get_date(struct json object, const char *key);
 
+/* Prepares a task's search for the documents of a binder, or for those that answer a query. Return
+ * 0, -ENOMEM, or -EINVAL for what is no query. */
+int ibinder_search_binder(struct provider_task *task);
+int ibinder_search_query(struct provider_task *task, const char *typed);
+
 /* See provider_ops. */
+int ibinder_task_next(struct provider_task *task, struct http_request *ret_request,
+		      uint64_t *ret_tag);
 int ibinder_task_answer(struct provider_task *task, uint64_t tag,
 			const struct http_response *response);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* A hostile or broken server must not keep a task going for ever. */
 #define PAGES_MAX    100000
@@ -207,39 +208,130 @@ static int64_t document_date(struct json document)
 	return LISTING_NO_TIME;
 }
 
-static int add_document(struct provider_task *task, struct json document)
+/* Where a document stands and which version it holds; the buffers stay empty where it does not say.
+ */
+static int get_place(struct json document, struct buf *folder, struct buf *version)
 {
-	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	struct buf folder CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
-	int error = get_id(document, &id);
+	int error;
 
-	if (!error)
-		error = get_name(document, "fileName", &name);
+	/* folderId equals the GLOBAL_TabId value (I): either will do. */
+	if (json_get_id(document, "folderId", folder) || !is_id(folder)) {
+		buf_reset(folder);
+		if (get_metadata(document, "GLOBAL_TabId", folder) || !is_id(folder))
+			buf_reset(folder);
+	}
+	error = json_get_string(document, "latestVersionId", version);
+	if (error == -ENOMEM)
+		return error;
+	if (error || !is_id(version))
+		buf_reset(version);
+	return 0;
+}
+
+/* A binder's documents have a place and contents; others stand side by side, with JSON alone. */
+static int add_document(struct provider_task *task, enum listing_kind kind, const char *id,
+			struct json document)
+{
+	struct buf folder CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
+	struct buf version CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
+	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
+	struct listing_object object = {
+		.kind = kind,
+		.id = id,
+		.suffix = ".json",
+		.mtime_ns = document_date(document),
+		.json = document,
+	};
+	int error = get_name(document, "fileName", &name);
+
 	if (error)
 		return error;
-	if (listing_builder_has(task->builder, LISTING_KIND_DOCUMENT, id.data)) {
+	object.raw_name = buf_str(&name);
+	object.raw_name_len = name.len;
+	if (kind == LISTING_KIND_DOCUMENT) {
+		error = get_place(document, &folder, &version);
+		if (error)
+			return error;
+		object.parent = folder.len ? folder.data : NULL;
+		object.content = buf_str(&version);
+	}
+	return listing_builder_add_file(task->builder, &object);
+}
+
+/* One of a page: of a binder's documents, or of those that answer a query. */
+static int add_listed(struct provider_task *task, struct json document)
+{
+	bool query = task->level == PROVIDER_QUERY;
+	enum listing_kind kind = query ? LISTING_KIND_FOUND : LISTING_KIND_DOCUMENT;
+	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
+	int error = get_id(document, &id);
+
+	if (error)
+		return error;
+	if (listing_builder_has(task->builder, kind, id.data)) {
 		if (task->rereads == 0)
 			task->shifted = true;
 		return 0;
 	}
-	/* folderId equals the GLOBAL_TabId value (I): either will do. */
-	if (json_get_id(document, "folderId", &folder) || !is_id(&folder)) {
-		buf_reset(&folder);
-		if (get_metadata(document, "GLOBAL_TabId", &folder) || !is_id(&folder))
-			buf_reset(&folder);
+	if (query && task->found == QUERY_DOCUMENTS_MAX)
+		return 0;
+	error = add_document(task, kind, id.data, document);
+	if (!error)
+		task->found++;
+	return error;
+}
+
+/* A document that was asked for by its id. GUIDs are the same in either case: the id is kept as it
+ * was asked for. */
+static int add_object(struct provider_task *task, const struct http_response *response)
+{
+	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
+	struct json document;
+	int error;
+
+	if (json_parse(buf_str(&response->body), response->body.len, &document))
+		return -EBADMSG;
+	error = get_id(document, &id);
+	if (error)
+		return error;
+	if (strcasecmp(id.data, task->id) != 0)
+		return -EBADMSG;
+	return add_document(task, LISTING_KIND_OBJECT, task->id, document);
+}
+
+/* The answer {url} (S) is a secret. Whether that URL may be used is not for us to say. */
+static int take_link(struct provider_task *task, const struct http_response *response)
+{
+	struct buf url CLEANUP(buf_wipe) = BUF_INIT(SECRET_BYTES_MAX);
+	struct json answer;
+	size_t i;
+	int error;
+
+	if (json_parse(buf_str(&response->body), response->body.len, &answer))
+		return -EBADMSG;
+	error = json_get_string(answer, "url", &url);
+	if (error)
+		return error == -ENOMEM ? error : -EBADMSG;
+	for (i = 0; i < url.len; i++) {
+		if ((unsigned char)url.data[i] <= ' ' || url.data[i] == 0x7f)
+			return -EBADMSG;
 	}
-	return listing_builder_add_file(task->builder,
-					&(struct listing_object){
-						.kind = LISTING_KIND_DOCUMENT,
-						.id = id.data,
-						.parent = folder.len ? folder.data : NULL,
-						.raw_name = buf_str(&name),
-						.raw_name_len = name.len,
-						.suffix = ".json",
-						.mtime_ns = document_date(document),
-						.json = document,
-					});
+	if (url.len == 0)
+		return -EBADMSG;
+	return secret_set(&task->link, url.data, url.len);
+}
+
+/* Asks for no more pages of a query than may be shown. */
+static uint64_t pages_to_read(struct provider_task *task, uint64_t pages)
+{
+	uint64_t shown = QUERY_DOCUMENTS_MAX / task->page_size;
+
+	if (task->level != PROVIDER_QUERY)
+		return pages;
+	if (shown == 0)
+		shown = 1; /* and of that the first QUERY_DOCUMENTS_MAX */
+	task->cut = pages > shown || task->total > QUERY_DOCUMENTS_MAX;
+	return pages > shown ? shown : pages;
 }
 
 /* Page numbers count from 1; the server may use smaller pages than asked for, and says so (S). */
@@ -247,6 +339,7 @@ static int take_totals(struct provider_task *task, struct json answer, bool firs
 {
 	int64_t total;
 	int64_t size = (int64_t)task->provider->page_size;
+	uint64_t pages;
 	int error;
 
 	if (json_get_int(answer, "totalCount", &total) || total < 0)
@@ -263,9 +356,10 @@ static int take_totals(struct provider_task *task, struct json answer, bool firs
 		task->shifted = true;
 		task->total = (uint64_t)total;
 	}
-	if (task->total / task->page_size >= PAGES_MAX)
+	pages = task->total / task->page_size + (task->total % task->page_size != 0);
+	task->page_count = pages_to_read(task, pages);
+	if (task->page_count > PAGES_MAX)
 		return -EFBIG;
-	task->page_count = (task->total + task->page_size - 1) / task->page_size;
 	if (task->page_count == 0)
 		task->page_count = 1;
 	return 0;
@@ -314,7 +408,7 @@ static int add_page(struct provider_task *task, uint64_t number,
 	    json_get(answer, "items", &list) || json_type(list) != JSON_ARRAY)
 		return -EBADMSG;
 	for (iter = json_iterate(list); json_next(&iter); items++) {
-		error = add_document(task, iter.value);
+		error = add_listed(task, iter.value);
 		if (error)
 			return error;
 	}
@@ -349,6 +443,10 @@ int ibinder_task_answer(struct provider_task *task, uint64_t tag,
 	switch ((enum request_type)(tag & 0xff)) {
 	case REQUEST_BINDERS:
 		return add_binders(task, response);
+	case REQUEST_DOCUMENT:
+		return add_object(task, response);
+	case REQUEST_LINK:
+		return take_link(task, response);
 	case REQUEST_DRIVE:
 		return add_folders(task, NULL, response);
 	case REQUEST_METADATA:

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Others of a listing that are looked at for a neighbour by inode number. */
+#define NEIGHBOURS_MAX 4096
+
 static size_t bytes_alive;
 
 struct listing *listing_ref(struct listing *listing)
@@ -59,21 +62,78 @@ const struct listing_entry *listing_find_name(const struct listing *listing, uin
 	return NULL;
 }
 
-const struct listing_entry *listing_find_ino(const struct listing *listing, uint64_t ino)
+/* The first index in by_ino whose inode number is not below `ino`. */
+static uint32_t find_by_ino(const struct listing *listing, uint64_t ino)
 {
 	uint32_t low = 0;
 	uint32_t high = listing->entry_count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		const struct listing_entry *entry = &listing->entries[listing->by_ino[middle]];
 
-		if (entry->ino == ino)
-			return entry;
-		if (ino < entry->ino)
-			high = middle;
-		else
+		if (listing->entries[listing->by_ino[middle]].ino < ino)
 			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct listing_entry *listing_find_ino(const struct listing *listing, uint64_t ino)
+{
+	uint32_t at = find_by_ino(listing, ino);
+	const struct listing_entry *entry;
+
+	if (at >= listing->entry_count)
+		return NULL;
+	entry = &listing->entries[listing->by_ino[at]];
+	return entry->ino == ino ? entry : NULL;
+}
+
+uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry)
+{
+	uint32_t index = (uint32_t)(entry - listing->entries);
+	uint32_t dir = 0;
+
+	while (index < listing->dirs[dir].first ||
+	       index >= listing->dirs[dir].first + listing->dirs[dir].count)
+		dir++;
+	return dir;
+}
+
+int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out)
+{
+	uint32_t dir = listing_dir_of(listing, entry);
+
+	if (dir != 0) {
+		listing_path(listing, listing_find_ino(listing, listing->dirs[dir].ino), out);
+		buf_append_str(out, "/");
+	}
+	return buf_append_str(out, listing_name(listing, entry));
+}
+
+static bool is_in(const struct listing_dir *dir, uint32_t index)
+{
+	return index >= dir->first && index < dir->first + dir->count;
+}
+
+const struct listing_entry *listing_neighbour(const struct listing *listing,
+					      const struct listing_entry *entry,
+					      enum listing_order order, int step)
+{
+	const struct listing_dir *dir = &listing->dirs[listing_dir_of(listing, entry)];
+	int64_t at = entry - listing->entries + step;
+	unsigned int looked;
+
+	if (order == LISTING_BY_NAME)
+		return at >= 0 && is_in(dir, (uint32_t)at) ? &listing->entries[at] : NULL;
+	at = find_by_ino(listing, entry->ino);
+	for (looked = 0; looked < NEIGHBOURS_MAX; looked++) {
+		at += step;
+		if (at < 0 || at >= listing->entry_count)
+			return NULL;
+		if (is_in(dir, listing->by_ino[at]))
+			return &listing->entries[listing->by_ino[at]];
 	}
 	return NULL;
 }

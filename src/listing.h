@@ -18,12 +18,25 @@
 
 /* Inode numbers below this are the daemon's own fixed nodes. */
 #define LISTING_INO_MIN 4096
+/* An object stands in several places of the tree, under names that go together. The two highest
+ * bits of an inode number say which place it is of, the others are the object's. */
+#define LISTING_INO_BITS 62
+#define LISTING_INO_MASK ((UINT64_C(1) << LISTING_INO_BITS) - 1)
 /* No time from the API: the time first seen is shown. */
 #define LISTING_NO_TIME INT64_MIN
+/* An entry that has no contents of its own beside its JSON. */
+#define LISTING_NO_CONTENT UINT32_MAX
 /* An entry that is a directory whose children are in another resource's listing. */
 #define LISTING_ELSEWHERE UINT32_MAX
 
 enum listing_type { LISTING_FILE, LISTING_DIR };
+
+enum listing_view {
+	LISTING_VIEW_OBJECT,  /* JSON files, and their directories */
+	LISTING_VIEW_CONTENT, /* what the documents hold, in the same directories */
+	LISTING_VIEW_ID,      /* links named by id */
+	LISTING_VIEW_QUERY,   /* directories of queries, which no listing has */
+};
 
 /* What an object is; part of its inode number, so the values must never change. */
 enum listing_kind {
@@ -33,6 +46,8 @@ enum listing_kind {
 	LISTING_KIND_BINDER_JSON = 4,
 	LISTING_KIND_FOLDER_JSON = 5,
 	LISTING_KIND_METADATA_JSON = 6,
+	LISTING_KIND_OBJECT = 7, /* a document that was asked for by its id */
+	LISTING_KIND_FOUND = 8,	 /* a document in the answer to a query */
 };
 
 struct listing_entry {
@@ -44,6 +59,7 @@ struct listing_entry {
 	uint32_t name;	   /* offset of the name, NUL-terminated */
 	uint32_t id;	   /* offset of the API's id, NUL-terminated */
 	uint32_t dir;	   /* a directory's index in dirs, or LISTING_ELSEWHERE */
+	uint32_t content;  /* offset of its version's id, NUL-terminated, or LISTING_NO_CONTENT */
 	uint8_t type;	   /* enum listing_type */
 	uint8_t kind;	   /* enum listing_kind */
 };
@@ -60,6 +76,7 @@ struct listing_dir {
 struct listing_seen {
 	uint64_t ino;
 	uint64_t fingerprint; /* of the body then */
+	uint64_t version;     /* of a file */
 	int64_t mtime_ns;
 };
 
@@ -93,7 +110,7 @@ bool listing_equals(const struct listing *listing, const struct listing *previou
 
 /* What must stay of a listing that is dropped for want of memory: what each object looked like, and
  * the time it had. Serves as the `previous` of the next listing and nothing else. Without it a
- * change in between would go unobserved, and rsync would take new bytes for old ones. 24 bytes an
+ * change in between would go unobserved, and rsync would take new bytes for old ones. 32 bytes an
  * object. NULL without memory for it. */
 struct listing *listing_husk(const struct listing *listing);
 /* For the builder alone: gives directories and entries their times and versions. */
@@ -105,6 +122,18 @@ const struct listing_entry *listing_find_name(const struct listing *listing, uin
 					      const char *name);
 const struct listing_entry *listing_find_ino(const struct listing *listing, uint64_t ino);
 
+/* The entry before (-1) or after (1) in the same directory, or NULL: at its end, or if it is far.
+ * In the one or the other order programs open what they list. */
+enum listing_order { LISTING_BY_NAME, LISTING_BY_INO };
+const struct listing_entry *listing_neighbour(const struct listing *listing,
+					      const struct listing_entry *entry,
+					      enum listing_order order, int step);
+/* Appends an entry's path below the listing's top directory, without a slash before or after.
+ * Returns 0 or buf_append's error. Not quick. */
+int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out);
+/* The index of the directory that an entry stands in. Not quick. */
+uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry);
+
 static inline const char *listing_name(const struct listing *listing,
 				       const struct listing_entry *entry)
 {
@@ -115,6 +144,29 @@ static inline const char *listing_id(const struct listing *listing,
 				     const struct listing_entry *entry)
 {
 	return listing->names + entry->id;
+}
+
+/* The id of the version whose bytes a document holds now; "" if the API named none; NULL if the
+ * entry has no contents. */
+static inline const char *listing_content(const struct listing *listing,
+					  const struct listing_entry *entry)
+{
+	return entry->content == LISTING_NO_CONTENT ? NULL : listing->names + entry->content;
+}
+
+static inline uint64_t listing_ino(uint64_t object, enum listing_view view)
+{
+	return object | (uint64_t)view << LISTING_INO_BITS;
+}
+
+static inline uint64_t listing_ino_object(uint64_t ino)
+{
+	return ino & LISTING_INO_MASK;
+}
+
+static inline enum listing_view listing_ino_view(uint64_t ino)
+{
+	return (enum listing_view)(ino >> LISTING_INO_BITS);
 }
 
 static inline const char *listing_body(const struct listing *listing,
@@ -133,8 +185,9 @@ struct listing_object {
 	const char
 		*own_name;  /* a name of ours, such as "folder.json", instead of raw_name; static */
 	const char *suffix; /* ".json" or ""; static */
-	bool elsewhere;	    /* a directory whose children another resource lists */
-	int64_t mtime_ns;   /* or LISTING_NO_TIME */
+	const char *content; /* the id of its contents' version, "" if unknown; NULL: none */
+	bool elsewhere;	     /* a directory whose children another resource lists */
+	int64_t mtime_ns;    /* or LISTING_NO_TIME */
 	struct json json; /* a file's body, to be indented; of a directory elsewhere: its object */
 };
 
@@ -144,7 +197,8 @@ struct listing_builder;
 #define LISTING_BUILDING_TIMES 4
 
 /* `salt` (provider and tenant) makes inode numbers differ between organisations, `scope` (the
- * binder) those of folders: servers may use one folder id in several. `max_bytes` bounds what is
+ * binder or query) those of folders and of what was found: servers may use one folder id in several
+ * binders, and a document answers several queries. `max_bytes` bounds what is
  * collected. Returns 0 or -ENOMEM. */
 int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 			struct listing_builder **ret_builder);

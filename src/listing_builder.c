@@ -7,6 +7,7 @@
  *   date       what did not change since the previous listing keeps its time and version
  * The builder owns all it was given; on failure the caller frees it and no listing exists. */
 #include "cleanup.h"
+#include "hash.h"
 #include "listing.h"
 #include "name.h"
 
@@ -29,6 +30,8 @@ struct item {
 	size_t raw_name_len;
 	const char *own_name;
 	const char *suffix;
+	size_t content; /* NO_STRING: it has none */
+	size_t content_len;
 	size_t body;
 	uint32_t body_len;
 	uint32_t parent_item; /* NO_ITEM: the top */
@@ -62,36 +65,19 @@ size_t listing_bytes_building(void)
 	return bytes_building;
 }
 
-/* One step of FNV-1a (64 bit). */
-static uint64_t hash_byte(uint64_t hash, unsigned char byte)
-{
-	return (hash ^ byte) * 0x100000001b3ULL;
-}
-
-static uint64_t hash_string(uint64_t hash, const char *text)
-{
-	for (; *text; text++)
-		hash = hash_byte(hash, (unsigned char)*text);
-	return hash;
-}
-
-/* FNV-1a of all that identifies an object, mixed by MurmurHash3's finaliser since FNV's
- * high bits are weak. Must never change: inode numbers are the same after a remount. */
+/* The hash of all that identifies an object. Must never change: inode numbers are the same after a
+ * remount. */
 static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind kind,
 		       const char *id)
 {
-	uint64_t hash = hash_string(0xcbf29ce484222325ULL, builder->salt);
-
 	/* 0xff is no byte of UTF-8: it ends a text. */
-	hash = hash_byte(hash_byte(hash, 0xff), (unsigned char)kind);
-	if (kind == LISTING_KIND_FOLDER || kind == LISTING_KIND_FOLDER_JSON)
-		hash = hash_byte(hash_string(hash, builder->scope), 0xff);
-	hash = hash_string(hash, id);
-	hash ^= hash >> 33;
-	hash *= 0xff51afd7ed558ccdULL;
-	hash ^= hash >> 33;
-	hash *= 0xc4ceb9fe1a85ec53ULL;
-	hash ^= hash >> 33;
+	const unsigned char end_kind[] = {0xff, (unsigned char)kind};
+	uint64_t hash = hash_bytes(hash_string(HASH_START, builder->salt), end_kind, 2);
+
+	if (kind == LISTING_KIND_FOLDER || kind == LISTING_KIND_FOLDER_JSON ||
+	    kind == LISTING_KIND_FOUND)
+		hash = hash_bytes(hash_string(hash, builder->scope), end_kind, 1);
+	hash = hash_mix(hash_string(hash, id)) & LISTING_INO_MASK;
 	return hash < LISTING_INO_MIN ? hash + LISTING_INO_MIN : hash;
 }
 
@@ -235,6 +221,7 @@ static int add(struct listing_builder *builder, const struct listing_object *obj
 		.mtime_ns = object->mtime_ns,
 		.id_len = strlen(object->id),
 		.parent = NO_STRING,
+		.content = NO_STRING,
 		.raw_name_len = object->raw_name_len,
 		.own_name = object->own_name,
 		.suffix = object->suffix ? object->suffix : "",
@@ -249,6 +236,10 @@ static int add(struct listing_builder *builder, const struct listing_object *obj
 		item->parent = keep(builder, object->parent, strlen(object->parent));
 	if (object->raw_name)
 		item->raw_name = keep(builder, object->raw_name, object->raw_name_len);
+	if (object->content) {
+		item->content_len = strlen(object->content);
+		item->content = keep(builder, object->content, item->content_len);
+	}
 	if (object->json.text) {
 		error = json_indent(object->json, &builder->bodies);
 		if (error)
@@ -432,7 +423,13 @@ static int keep_entry(struct listing_builder *builder, struct listing *listing, 
 	entry->name = (uint32_t)names->len;
 	buf_append(names, named->name, strlen(named->name) + 1);
 	entry->id = (uint32_t)names->len;
-	return buf_append(names, builder->strings.data + item->id, item->id_len + 1);
+	buf_append(names, builder->strings.data + item->id, item->id_len + 1);
+	if (item->content == NO_STRING) {
+		entry->content = LISTING_NO_CONTENT;
+		return names->error;
+	}
+	entry->content = (uint32_t)names->len;
+	return buf_append(names, builder->strings.data + item->content, item->content_len + 1);
 }
 
 /* Names for the objects of one directory, in `named`; own names are given, the others assigned. */

@@ -1,5 +1,6 @@
 /* listing_date.c: what changed since the listing before, and when: for times, versions and the page
  * cache. Also what stays of a listing that is evicted, so that a change in between is seen. */
+#include "hash.h"
 #include "listing.h"
 
 #include <stdlib.h>
@@ -7,19 +8,6 @@
 
 /* What a listing without a predecessor is compared with. */
 static const struct listing nothing;
-
-/* FNV-1a (64 bit), going on from `hash`. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
-{
-	const unsigned char *byte = bytes;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		hash = (hash ^ byte[i]) * 0x100000001b3ULL;
-	return hash;
-}
-
-#define HASH_START 0xcbf29ce484222325ULL
 
 static uint64_t body_fingerprint(const struct listing *listing, const struct listing_entry *entry)
 {
@@ -93,6 +81,7 @@ struct listing *listing_husk(const struct listing *listing)
 				is_inner_dir(entry)
 					? dir_fingerprint(listing, &listing->dirs[entry->dir])
 					: body_fingerprint(listing, entry),
+			.version = entry->version,
 			.mtime_ns = entry->mtime_ns,
 		};
 	}
@@ -187,6 +176,7 @@ static void date_entry(const struct listing *listing, struct listing_entry *entr
 		entry->version = before->version;
 	} else if (seen && seen->fingerprint == body_fingerprint(listing, entry)) {
 		entry->mtime_ns = seen->mtime_ns;
+		entry->version = seen->version; /* the kernel may go by it still */
 	} else if (before || seen || entry->mtime_ns == LISTING_NO_TIME) {
 		entry->mtime_ns = now_ns;
 	}

@@ -32,10 +32,11 @@
 
 #define EXIT_FAILED 1
 /* A mount that is not up by then is given up: nothing in start-up needs the network. */
-#define UP_WITHIN_MS   30000
-#define DOWN_WITHIN_MS 5000
-#define MESSAGE_MAX    (16 * 1024) /* a message may name several paths */
-#define SIGNAL_COUNT   4
+#define UP_WITHIN_MS		30000
+#define DOWN_WITHIN_MS		5000
+#define MESSAGE_MAX		(16 * 1024) /* a message may name several paths */
+#define SIGNAL_COUNT		4
+#define STORAGE_CONNECTIONS_MAX 128
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IBINDERFS_SANITIZED 1
@@ -63,8 +64,11 @@ struct daemon {
 	struct provider *provider;
 	struct failures failures;
 	struct http *http;
+	struct http *storage;
+	struct wait_room *room;
 	struct fetcher *fetcher;
 	struct tree *tree;
+	struct contents *contents; /* NULL: content=off */
 	struct control control;
 	struct fs *fs;
 	struct reread reread;
@@ -167,6 +171,8 @@ static void on_hangup(struct daemon *daemon)
 {
 	log_info("forgetting every listing and reading the secret again");
 	tree_expire_all(daemon->tree);
+	if (daemon->contents)
+		contents_forget(daemon->contents);
 	fetcher_forget(daemon->fetcher);
 	if (daemon->rereading)
 		daemon->reread.again = true;
@@ -218,13 +224,28 @@ static int start_signals(struct daemon *daemon)
 	return error;
 }
 
+/* Storage has connections of its own: they carry no credentials, and the API's budget is not
+ * theirs. */
+static int start_contents(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	int error =
+		http_new(&daemon->loop, HTTP_STORAGE, config->timeout_ms, STORAGE_CONNECTIONS_MAX,
+			 config->ca_file, config->proxy, &daemon->storage);
+
+	if (error)
+		return error;
+	return contents_new(&daemon->loop, daemon->storage, config, daemon->fetcher, daemon->room,
+			    &daemon->failures, &daemon->contents);
+}
+
 static int start(struct daemon *daemon, struct secret *secret)
 {
 	const struct config *config = daemon->config;
 	int error = start_signals(daemon);
 
 	if (!error)
-		error = http_new(&daemon->loop, config->timeout_ms, config->connections,
+		error = http_new(&daemon->loop, HTTP_API, config->timeout_ms, config->connections,
 				 config->ca_file, config->proxy, &daemon->http);
 	if (!error)
 		error = daemon->ops->provider_new(config, &daemon->provider);
@@ -232,8 +253,12 @@ static int start(struct daemon *daemon, struct secret *secret)
 		error = fetcher_new(&daemon->loop, daemon->http, config, daemon->ops,
 				    daemon->provider, &daemon->failures, &daemon->fetcher);
 	if (!error)
-		error = tree_new(&daemon->loop, config, daemon->fetcher, daemon->ops->top_name,
+		error = wait_room_new(&daemon->loop, config->timeout_ms, &daemon->room);
+	if (!error)
+		error = tree_new(config, daemon->fetcher, daemon->room, daemon->ops->top_name,
 				 &daemon->tree);
+	if (!error && config->content)
+		error = start_contents(daemon);
 	if (error)
 		return error;
 	daemon->control = (struct control){
@@ -242,11 +267,13 @@ static int start(struct daemon *daemon, struct secret *secret)
 		.provider = daemon->provider,
 		.fetcher = daemon->fetcher,
 		.tree = daemon->tree,
+		.contents = daemon->contents,
+		.room = daemon->room,
 		.failures = &daemon->failures,
 		.mounted_wall_ns = loop_wall_ns(),
 	};
-	error = fs_new(&daemon->loop, config, daemon->tree, &daemon->control, on_up, on_unmounted,
-		       daemon, &daemon->fs);
+	error = fs_new(&daemon->loop, config, daemon->tree, daemon->contents, daemon->room,
+		       &daemon->control, on_up, on_unmounted, daemon, &daemon->fs);
 	if (!error)
 		fetcher_renew(daemon->fetcher, secret);
 	return error;
@@ -262,9 +289,12 @@ static void close_handle(uv_handle_t *handle, void *unused)
 static void end(struct daemon *daemon)
 {
 	fs_free(daemon->fs);
+	contents_free(daemon->contents);
 	tree_free(daemon->tree);
+	wait_room_free(daemon->room);
 	fetcher_free(daemon->fetcher);
 	daemon->fetcher = NULL; /* the secret may still be being read */
+	http_free(daemon->storage);
 	http_free(daemon->http);
 	daemon->ops->provider_free(daemon->provider);
 	/* The signals are left; what was freed above goes with the loop's last turns. */

@@ -16,12 +16,23 @@
 /* What can be listed with one fetch. */
 struct provider_resource {
 	enum provider_level {
-		PROVIDER_TOP,  /* the directory below the root: all binders */
-		PROVIDER_PART, /* one of its directories, with all below it: a binder */
+		PROVIDER_TOP,	 /* the directory below the root: all binders */
+		PROVIDER_PART,	 /* one of its directories, with all below it: a binder */
+		PROVIDER_OBJECT, /* one document, as a listing of one entry, or of none */
+		PROVIDER_QUERY,	 /* the documents that answer a query */
+		PROVIDER_LINK,	 /* where the bytes of a document's version are */
 	} level;
-	const char *id;	    /* of a part: the API's id; NULL for the top */
+	const char *id;	    /* the API's id, or the query as it was typed; NULL for the top */
 	const char *object; /* of a part: the JSON object the top listing had for it */
 	size_t object_len;
+	const char *version; /* of a link */
+};
+
+/* What a task ends with. */
+struct provider_result {
+	struct listing *listing; /* counted; NULL for a link */
+	struct secret link;	 /* a URL that needs no other credentials */
+	char note[160];		 /* what users should know of a listing that is not whole, or "" */
 };
 
 /* What an authorization server granted. */
@@ -41,8 +52,9 @@ struct provider_task;
 struct provider;
 
 struct provider_ops {
-	const char *name;     /* as in the configuration */
-	const char *top_name; /* the directory below the root */
+	const char *name;	  /* as in the configuration */
+	const char *top_name;	  /* the directory below the root; also of its links in by-id/ */
+	const char *objects_name; /* in by-id/: the directory for PROVIDER_OBJECT */
 
 	int (*provider_new)(const struct config *config, struct provider **ret_provider);
 	void (*provider_free)(struct provider *provider);
@@ -55,6 +67,11 @@ struct provider_ops {
 			     struct http_request *ret_request);
 	int (*token_answer)(const struct provider *provider, const struct http_response *response,
 			    struct provider_grant *ret_grant);
+
+	/* Whether that can be the id of a PROVIDER_OBJECT, so that asking makes sense. */
+	bool (*is_object_id)(const char *id, size_t len);
+	/* Whether that can be asked for as a PROVIDER_QUERY. If not, says why: static text. */
+	int (*query_check)(const char *query, const char **ret_problem);
 
 	/* Appends lines for the status: what was learnt about the server that users should know. */
 	void (*describe)(const struct provider *provider, struct buf *out);
@@ -73,9 +90,9 @@ struct provider_ops {
 	void (*explain)(const struct http_response *response, struct provider_problem *ret_problem);
 	/* Whether the task goes on without the answer to this request, given its status. */
 	bool (*task_tolerates)(struct provider_task *task, uint64_t tag, long status);
-	/* Makes the listing once complete. See listing_builder_finish. */
+	/* Makes the result once complete. See listing_builder_finish. */
 	int (*task_finish)(struct provider_task *task, const struct listing *previous,
-			   int64_t now_ns, struct listing **ret_listing);
+			   int64_t now_ns, struct provider_result *ret_result);
 };
 
 extern const struct provider_ops provider_ibinder;

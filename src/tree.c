@@ -3,6 +3,7 @@
  * Owns the nodes; one is freed when its lookup count comes to 0. */
 #include "tree_internal.h"
 
+#include "hash.h"
 #include "loop.h"
 
 #include <assert.h>
@@ -14,11 +15,11 @@
 
 /* --- Nodes --- */
 
-static struct node **node_slot(struct tree *tree, uint64_t ino)
+static struct node **node_slot(struct tree *tree, uint64_t id)
 {
-	struct node **at = &tree->nodes[ino & (tree->bucket_count - 1)];
+	struct node **at = &tree->nodes[id & (tree->bucket_count - 1)];
 
-	while (*at && (*at)->ino != ino)
+	while (*at && (*at)->id != id)
 		at = &(*at)->next;
 	return at;
 }
@@ -38,7 +39,7 @@ static void grow(struct tree *tree)
 	for (i = 0; i < old_count; i++) {
 		while (old[i]) {
 			struct node *node = old[i];
-			struct node **slot = &new[node->ino & (tree->bucket_count - 1)];
+			struct node **slot = &new[node->id & (tree->bucket_count - 1)];
 
 			old[i] = node->next;
 			node->next = *slot;
@@ -48,53 +49,90 @@ static void grow(struct tree *tree)
 	free(old);
 }
 
-struct node *tree_node(struct tree *tree, uint64_t ino)
+struct node *tree_node(struct tree *tree, uint64_t id)
 {
-	return *node_slot(tree, ino);
+	return *node_slot(tree, id);
 }
 
-static int node_new(struct tree *tree, struct resource *home, const struct listing *listing,
-		    const struct listing_entry *entry, struct node **ret_node)
+static uint64_t node_id(uint64_t ino, uint64_t version)
 {
-	struct resource *inside = home;
-	struct node *node;
-	int error = 0;
+	uint64_t object = listing_ino_object(ino);
 
-	if (entry->type == LISTING_DIR && entry->dir == LISTING_ELSEWHERE)
-		error = tree_part_get(tree, listing, entry, &inside);
-	if (error)
-		return error;
-	node = calloc(1, sizeof(*node));
-	if (!node) {
-		tree_resource_maybe_free(inside);
+	if (version)
+		object = hash_mix(object ^ hash_mix(version)) & LISTING_INO_MASK;
+	if (object < LISTING_INO_MIN)
+		object += LISTING_INO_MIN;
+	return listing_ino(object, listing_ino_view(ino));
+}
+
+/* `home` and `inside` may be NULL. */
+static int node_new(struct tree *tree, uint64_t ino, uint64_t version, enum node_type type,
+		    struct resource *home, struct resource *inside, struct node **ret_node)
+{
+	struct node *node = calloc(1, sizeof(*node));
+
+	if (!node)
 		return -ENOMEM;
-	}
 	if (tree->counters.nodes >= tree->bucket_count)
 		grow(tree);
-	node->ino = entry->ino;
-	node->type = entry->type;
+	node->id = node_id(ino, version);
+	node->version = version;
+	node->ino = ino;
+	node->type = (uint8_t)type;
 	node->home = home;
-	home->references++;
-	if (entry->type == LISTING_DIR) {
+	if (home)
+		home->references++;
+	if (inside) {
 		node->dir.inside = inside;
 		inside->references++;
 	}
-	*node_slot(tree, node->ino) = node;
+	*node_slot(tree, node->id) = node;
 	tree->counters.nodes++;
 	*ret_node = node;
 	return 0;
 }
 
-int tree_lookup(struct tree *tree, struct resource *home, const struct listing *listing,
-		const struct listing_entry *entry, struct node **ret_node)
+static enum node_type type_of(const struct listing_entry *entry, enum listing_view view)
 {
-	struct node *node = tree_node(tree, entry->ino);
+	if (view == LISTING_VIEW_ID)
+		return NODE_LINK;
+	if (entry->type == LISTING_DIR)
+		return NODE_DIR;
+	return view == LISTING_VIEW_CONTENT ? NODE_CONTENT : NODE_JSON;
+}
+
+static int entry_node_new(struct tree *tree, struct resource *home, const struct listing *listing,
+			  const struct listing_entry *entry, enum listing_view view,
+			  uint64_t version, struct node **ret_node)
+{
+	enum node_type type = type_of(entry, view);
+	struct resource *inside = type == NODE_DIR ? home : NULL;
+	int error = 0;
+
+	if (type == NODE_DIR && entry->dir == LISTING_ELSEWHERE)
+		error = tree_part_get(tree, listing, entry, &inside);
+	if (error)
+		return error;
+	error = node_new(tree, listing_ino(entry->ino, view), version, type, home, inside,
+			 ret_node);
+	if (error && inside)
+		tree_resource_maybe_free(inside);
+	return error;
+}
+
+int tree_lookup(struct tree *tree, struct resource *home, const struct listing *listing,
+		const struct listing_entry *entry, enum listing_view view, uint64_t version,
+		struct node **ret_node)
+{
+	uint64_t ino = listing_ino(entry->ino, view);
+	struct node *node = tree_node(tree, node_id(ino, version));
 	int error = 0;
 
 	if (!node)
-		error = node_new(tree, home, listing, entry, &node);
-	else if (node->type != entry->type || (node->type == LISTING_DIR && node->home != home))
-		error = -EBADMSG; /* inode numbers are hashes: ids can be made to collide */
+		error = entry_node_new(tree, home, listing, entry, view, version, &node);
+	else if (node->type != type_of(entry, view) || node->ino != ino ||
+		 node->version != version || (node->type == NODE_DIR && node->home != home))
+		error = -EBADMSG; /* these are hashes: ids can be made to collide */
 	if (error)
 		return error;
 	if (node->home != home) { /* the document has moved to another binder */
@@ -107,9 +145,25 @@ int tree_lookup(struct tree *tree, struct resource *home, const struct listing *
 	return 0;
 }
 
-void tree_forget(struct tree *tree, uint64_t ino, uint64_t lookups)
+int tree_lookup_query(struct tree *tree, struct resource *inside, struct node **ret_node)
 {
-	struct node **slot = node_slot(tree, ino);
+	struct node *node = tree_node(tree, node_id(inside->ino, 0));
+	int error = 0;
+
+	if (!node)
+		error = node_new(tree, inside->ino, 0, NODE_DIR, NULL, inside, &node);
+	else if (node->dir.inside != inside)
+		error = -EBADMSG;
+	if (error)
+		return error;
+	node->lookups++;
+	*ret_node = node;
+	return 0;
+}
+
+void tree_forget(struct tree *tree, uint64_t id, uint64_t lookups)
+{
+	struct node **slot = node_slot(tree, id);
 	struct node *node = *slot;
 
 	if (!node)
@@ -120,15 +174,16 @@ void tree_forget(struct tree *tree, uint64_t ino, uint64_t lookups)
 		return;
 	*slot = node->next;
 	tree->counters.nodes--;
-	if (node->type == LISTING_DIR)
+	if (node->type == NODE_DIR)
 		tree_resource_unref(node->dir.inside);
-	tree_resource_unref(node->home);
+	if (node->home)
+		tree_resource_unref(node->home);
 	free(node);
 }
 
 /* --- The whole --- */
 
-int tree_new(uv_loop_t *loop, const struct config *config, struct fetcher *fetcher,
+int tree_new(const struct config *config, struct fetcher *fetcher, struct wait_room *room,
 	     const char *top_name, struct tree **ret_tree)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
@@ -145,26 +200,18 @@ int tree_new(uv_loop_t *loop, const struct config *config, struct fetcher *fetch
 	}
 	tree->bucket_count = BUCKETS_MIN;
 	tree->fetcher = fetcher;
+	tree->room = room;
 	tree->top_name = top_name;
 	tree->ttl_ms = config->ttl_ms;
 	tree->stale_ms = config->stale_ms;
-	tree->timeout_ms = config->timeout_ms;
-	tree->memory = config->memory;
+	tree->memory = config_memory_listings(config);
 	tree->top.tree = tree;
 	tree->top.mtime_ns = loop_wall_ns();
-	TAILQ_INIT(&tree->top.waiters);
-	TAILQ_INIT(&tree->waiters);
+	wait_queue_init(&tree->top.waiters, tree_resource_missed, &tree->top);
 	TAILQ_INIT(&tree->lru);
 	tree->counters.resources = 1;
-	uv_timer_init(loop, &tree->timer);
-	tree->timer.data = tree;
 	*ret_tree = tree;
 	return 0;
-}
-
-static void tree_closed(uv_handle_t *timer)
-{
-	free(timer->data);
 }
 
 void tree_free(struct tree *tree)
@@ -174,7 +221,6 @@ void tree_free(struct tree *tree)
 
 	if (!tree)
 		return;
-	assert(TAILQ_EMPTY(&tree->waiters));
 	/* At unmount the kernel sends no FORGET: the nodes go without their references. */
 	for (i = 0; i < tree->bucket_count; i++) {
 		while (tree->nodes[i]) {
@@ -193,7 +239,7 @@ void tree_free(struct tree *tree)
 		}
 	}
 	tree_resource_fini(&tree->top);
-	uv_close((uv_handle_t *)&tree->timer, tree_closed);
+	free(tree);
 }
 
 void tree_expire_all(struct tree *tree)

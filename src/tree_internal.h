@@ -11,10 +11,11 @@
 struct resource {
 	struct resource *next; /* in the table, by ino */
 	struct tree *tree;
-	uint64_t ino; /* of its directory; 0: the top */
-	char *id;     /* the API's id; NULL: the top */
+	enum provider_level level;
+	uint64_t ino; /* of its directory; of an object or query, a hash; 0: the top */
+	char *id;     /* the API's id, or the query; NULL: the top */
 	char *path;   /* for people, below the mount point */
-	char *object; /* the API's object for it, for the fetch; NULL: the top */
+	char *object; /* of a part: the API's object for it, for the fetch */
 	size_t object_len;
 	struct listing *listing; /* NULL: never fetched, or evicted */
 	int64_t mtime_ns;	 /* of its directory; see tree_mtime_ns */
@@ -28,29 +29,28 @@ struct resource {
 	int64_t missed_ms;   /* when it was last waited for in vain, while missed_error is set */
 	int missed_error;    /* what the waiter was told; 0 once the fetch has ended */
 	struct fetch *fetch; /* under way, or NULL */
-	TAILQ_HEAD(, tree_waiter) waiters;
+	struct wait_queue waiters;
 	TAILQ_ENTRY(resource) lru; /* while it has a listing; least recently used first */
 	unsigned int references;   /* by nodes */
 };
 
 struct tree {
-	uv_timer_t timer; /* for the first waiter's deadline */
 	struct fetcher *fetcher;
+	struct wait_room *room;
 	const char *top_name;
 	int64_t ttl_ms;
 	int64_t stale_ms;
-	int64_t timeout_ms;
 	size_t memory;
 	struct resource top;
 	struct resource *parts[TREE_PART_BUCKETS];
 	struct node **nodes; /* buckets, a power of two */
 	size_t bucket_count;
-	TAILQ_HEAD(waiter_list, tree_waiter) waiters;
 	TAILQ_HEAD(, resource) lru;
 	struct tree_counters counters;
 };
 
 /* tree_resource.c */
+int tree_resource_missed(void *owner, int64_t asked_ms);
 /* The resource that lists the inside of an entry of the top listing; made if need be. -ENOMEM. */
 int tree_part_get(struct tree *tree, const struct listing *listing,
 		  const struct listing_entry *entry, struct resource **ret_part);

@@ -4,6 +4,7 @@
  * is freed when no node refers to it and it holds neither listing, husk nor fetch. */
 #include "tree_internal.h"
 
+#include "hash.h"
 #include "loop.h"
 
 #include <assert.h>
@@ -57,7 +58,7 @@ void tree_resource_maybe_free(struct resource *resource)
 	if (resource == &tree->top || resource->references > 0 || resource->listing ||
 	    resource->husk || resource->fetch)
 		return;
-	assert(TAILQ_EMPTY(&resource->waiters));
+	assert(TAILQ_EMPTY(&resource->waiters.waiters));
 	for (at = part_bucket(tree, resource->ino); *at != resource; at = &(*at)->next)
 		;
 	*at = resource->next;
@@ -66,9 +67,18 @@ void tree_resource_maybe_free(struct resource *resource)
 	free(resource);
 }
 
+/* Nothing brings the kernel back to an object or query that it has forgotten. */
+static bool is_lasting(const struct resource *resource)
+{
+	return resource->references > 0 || resource->level == PROVIDER_PART ||
+	       resource->level == PROVIDER_TOP;
+}
+
 void tree_resource_unref(struct resource *resource)
 {
 	resource->references--;
+	if (!is_lasting(resource))
+		drop_husk(resource); /* else it would stay for good: nothing evicts a husk */
 	tree_resource_maybe_free(resource);
 }
 
@@ -100,7 +110,7 @@ int tree_part_get(struct tree *tree, const struct listing *listing,
 	struct resource *part;
 
 	for (part = *bucket; part; part = part->next) {
-		if (part->ino == entry->ino) {
+		if (part->ino == entry->ino && part->level == PROVIDER_PART) {
 			*ret_part = part;
 			return 0;
 		}
@@ -109,9 +119,10 @@ int tree_part_get(struct tree *tree, const struct listing *listing,
 	if (!part)
 		return -ENOMEM;
 	part->tree = tree;
+	part->level = PROVIDER_PART;
 	part->ino = entry->ino;
 	part->mtime_ns = LISTING_NO_TIME;
-	TAILQ_INIT(&part->waiters);
+	wait_queue_init(&part->waiters, tree_resource_missed, part);
 	part->id = strdup(listing_id(listing, entry));
 	if (!part->id || part_describe(part, listing, entry)) {
 		tree_resource_fini(part);
@@ -125,18 +136,61 @@ int tree_part_get(struct tree *tree, const struct listing *listing,
 	return 0;
 }
 
+int tree_resource(struct tree *tree, enum provider_level level, const char *id, const char *path,
+		  struct resource **ret_resource)
+{
+	uint64_t hash =
+		listing_ino(hash_mix(hash_string(HASH_START + level, id)) & LISTING_INO_MASK,
+			    LISTING_VIEW_QUERY);
+	struct resource **bucket = part_bucket(tree, hash);
+	struct resource *resource;
+
+	for (resource = *bucket; resource; resource = resource->next) {
+		if (resource->level == level && strcmp(resource->id, id) == 0) {
+			*ret_resource = resource;
+			return 0;
+		}
+	}
+	resource = calloc(1, sizeof(*resource));
+	if (!resource)
+		return -ENOMEM;
+	resource->tree = tree;
+	resource->level = level;
+	resource->ino = hash;
+	resource->mtime_ns = LISTING_NO_TIME;
+	wait_queue_init(&resource->waiters, tree_resource_missed, resource);
+	resource->id = strdup(id);
+	resource->path = strdup(path);
+	if (!resource->id || !resource->path) {
+		tree_resource_fini(resource);
+		free(resource);
+		return -ENOMEM;
+	}
+	resource->next = *bucket;
+	*bucket = resource;
+	tree->counters.resources++;
+	*ret_resource = resource;
+	return 0;
+}
+
+static size_t bytes_held(const struct tree *tree)
+{
+	return listing_bytes_alive() + tree->counters.resources * sizeof(struct resource);
+}
+
 /* Keeps memory under its cap by dropping whole listings, least recently used first. Those that
  * somebody is about to be answered from stay. */
 static void evict(struct tree *tree, const struct resource *keep)
 {
 	struct resource *resource = TAILQ_FIRST(&tree->lru);
 
-	while (resource && listing_bytes_alive() > tree->memory) {
+	while (resource && bytes_held(tree) > tree->memory) {
 		struct resource *next = TAILQ_NEXT(resource, lru);
 
 		/* One that an open handle keeps would free nothing. */
 		if (resource != keep && !resource->fetch && resource->listing->references == 1) {
-			resource->husk = listing_husk(resource->listing);
+			if (is_lasting(resource))
+				resource->husk = listing_husk(resource->listing);
 			drop_listing(resource);
 			tree->counters.evictions++;
 			tree_resource_maybe_free(resource);
@@ -165,6 +219,8 @@ static void top_changed(struct tree *tree, const struct listing *listing)
 			const struct listing_entry *entry = listing_find_ino(listing, part->ino);
 
 			next = part->next;
+			if (part->level != PROVIDER_PART)
+				continue;
 			if (!entry) {
 				tree_resource_expire(part);
 				drop_husk(part);
@@ -211,16 +267,9 @@ static void publish(struct resource *resource, struct listing *listing)
 	evict(tree, resource);
 }
 
-static void wake(struct tree_waiter *waiter, int error)
-{
-	tree_unwait(waiter->resource->tree, waiter);
-	waiter->wake(waiter, error);
-}
-
-static void on_fetched(void *data, int error, struct listing *listing)
+static void on_fetched(void *data, int error, struct provider_result *result)
 {
 	struct resource *resource = data;
-	struct tree_waiter *waiter;
 
 	resource->fetch = NULL;
 	resource->error = error;
@@ -234,18 +283,17 @@ static void on_fetched(void *data, int error, struct listing *listing)
 			drop_husk(resource);
 		}
 	} else {
-		publish(resource, listing);
+		publish(resource, result->listing);
 	}
 	resource->references++; /* a waiter's answer must not free it */
-	while ((waiter = TAILQ_FIRST(&resource->waiters)))
-		wake(waiter, error);
+	wait_wake(resource->tree->room, &resource->waiters, error);
 	tree_resource_unref(resource);
 }
 
 static int start(struct resource *resource, bool foreground)
 {
 	struct provider_resource wanted = {
-		.level = resource->id ? PROVIDER_PART : PROVIDER_TOP,
+		.level = resource->level,
 		.id = resource->id,
 		.object = resource->object,
 		.object_len = resource->object_len,
@@ -318,7 +366,10 @@ int tree_access(struct tree *tree, struct resource *resource, bool waited,
 		error = start(resource, true);
 	else if (resource->listing)
 		return serve(resource, false, ret_listing);
-	return error ? error : waited ? -ETIMEDOUT : -EAGAIN;
+	if (!error)
+		return waited ? -ETIMEDOUT : -EAGAIN;
+	tree_resource_maybe_free(resource); /* an object of which nothing came to be known */
+	return error;
 }
 
 const struct listing *tree_peek(const struct resource *resource)
@@ -348,6 +399,25 @@ uint64_t tree_publication(const struct resource *resource)
 	return resource->publication;
 }
 
+int tree_resource_missed(void *owner, int64_t asked_ms)
+{
+	struct resource *resource = owner;
+
+	resource->missed_ms = loop_now_ms();
+	resource->missed_error = fetch_missed_deadline(resource->fetch, asked_ms);
+	return resource->missed_error;
+}
+
+const char *tree_path(const struct resource *resource)
+{
+	return resource->path;
+}
+
+struct wait_queue *tree_queue(struct resource *resource)
+{
+	return &resource->waiters;
+}
+
 struct resource *tree_top(struct tree *tree)
 {
 	return &tree->top;
@@ -356,65 +426,4 @@ struct resource *tree_top(struct tree *tree)
 int64_t tree_mtime_ns(const struct resource *resource)
 {
 	return resource->mtime_ns;
-}
-
-/* --- Waiters --- */
-
-static void on_deadline(uv_timer_t *timer);
-
-static void set_timer(struct tree *tree)
-{
-	struct tree_waiter *first = TAILQ_FIRST(&tree->waiters);
-
-	if (first)
-		loop_timer_start(&tree->timer, on_deadline, first->deadline_ms - loop_now_ms());
-	else
-		uv_timer_stop(&tree->timer);
-}
-
-static void on_deadline(uv_timer_t *timer)
-{
-	struct tree *tree = timer->data;
-	struct tree_waiter *waiter;
-
-	while ((waiter = TAILQ_FIRST(&tree->waiters)) && waiter->deadline_ms <= loop_now_ms()) {
-		struct resource *resource = waiter->resource;
-
-		tree->counters.deadlines_missed++;
-		resource->missed_ms = loop_now_ms();
-		resource->missed_error = fetch_missed_deadline(resource->fetch, waiter->asked_ms);
-		wake(waiter, resource->missed_error);
-	}
-	set_timer(tree);
-}
-
-void tree_wait(struct tree *tree, struct resource *resource, struct tree_waiter *waiter,
-	       int64_t asked_ms)
-{
-	struct tree_waiter *before = TAILQ_LAST(&tree->waiters, waiter_list);
-
-	assert(resource->fetch);
-	waiter->resource = resource;
-	waiter->asked_ms = asked_ms;
-	waiter->deadline_ms = asked_ms + tree->timeout_ms;
-	TAILQ_INSERT_TAIL(&resource->waiters, waiter, in_resource);
-	/* Nearly always the last; who waits for a second resource keeps the first deadline. */
-	while (before && before->deadline_ms > waiter->deadline_ms)
-		before = TAILQ_PREV(before, waiter_list, in_tree);
-	if (before)
-		TAILQ_INSERT_AFTER(&tree->waiters, before, waiter, in_tree);
-	else
-		TAILQ_INSERT_HEAD(&tree->waiters, waiter, in_tree);
-	tree->counters.waiters++;
-	tree->counters.waits++;
-	set_timer(tree);
-}
-
-void tree_unwait(struct tree *tree, struct tree_waiter *waiter)
-{
-	TAILQ_REMOVE(&waiter->resource->waiters, waiter, in_resource);
-	TAILQ_REMOVE(&tree->waiters, waiter, in_tree);
-	tree->counters.waiters--;
-	if (TAILQ_EMPTY(&tree->waiters))
-		uv_timer_stop(&tree->timer);
 }

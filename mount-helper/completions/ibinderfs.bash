@@ -15,8 +15,8 @@ _ibinderfs_sections() {
 # What may follow the last comma after -o.
 _ibinderfs_settings() {
 	local settings='provider= tenant_id= client_id= client_secret_file= api_url= auth_url=
-		subfolders_path= ttl= stale= timeout= connections= page_size= memory= ca_file=
-		proxy= log_level= log= uid= gid= umask= allow_other allow_root config='
+		subfolders_path= ttl= stale= timeout= connections= page_size= memory= content= sizes=
+		ca_file= proxy= log_level= log= uid= gid= umask= allow_other allow_root config='
 	local done_part='' last=$1
 
 	if [[ $last == *,* ]]; then
@@ -26,6 +26,8 @@ _ibinderfs_settings() {
 	case $last in
 	log_level=*) settings='log_level=error log_level=warning log_level=info log_level=debug' ;;
 	log=*) settings='log=stderr log=syslog' ;;
+	content=*) settings='content=on content=off' ;;
+	sizes=*) settings='sizes=lazy sizes=exact' ;;
 	uid=*) settings=$(compgen -u -P uid=) ;;
 	gid=*) settings=$(compgen -g -P gid=) ;;
 	*_file=* | config=*) settings=$(compgen -f -P "${last%%=*}=" -- "${last#*=}") ;;

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 
-from mounting import BINARY, wait_until
+from mounting import BINARY, PATIENCE_S, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -90,7 +90,7 @@ class Background:
     def signal(self, number):
         os.kill(self.pid, number)
 
-    def wait_for_end(self, within=10):
+    def wait_for_end(self, within=PATIENCE_S):
         """Demands exit status 0 of everything that was left, and nothing from the sanitizers."""
         for pid in self.left:
             _, status = wait_until(lambda pid=pid: reaped(pid), within)

@@ -1,6 +1,7 @@
 """Fixtures: a simulated organisation, and a mount of it."""
 
 import faulthandler
+import signal
 
 import pytest
 
@@ -8,6 +9,8 @@ from mounting import mounted, simulated
 
 # A hang shows where it stands, and fails.
 faulthandler.dump_traceback_later(900, exit=True)
+# A shell that runs us in the background has SIGINT ignored, and so would the commands of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from sim_client import SECRET, TENANT, Sim  # noqa: E402
 BUILD = os.environ.get("IBINDERFS_BUILD", "build")
 BINARY = os.path.abspath(os.path.join(BUILD, "ibinderfs"))
 SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error")
+# For what has to happen, but is not promised to be quick: the machine may be slow and busy.
+PATIENCE_S = 20
 CREDENTIALS = ("IBINDER_", "INBENTA_", "XDG_", "CREDENTIALS_DIRECTORY")
 
 
@@ -45,7 +47,7 @@ def environment_for(sim, **more):
     }
 
 
-def wait_until(condition, within=5.0, step=0.01):
+def wait_until(condition, within=PATIENCE_S, step=0.01):
     """For what has no event to wait for; fails with the last value seen."""
     end = time.monotonic() + within
     while True:
@@ -90,7 +92,7 @@ class Mount:
     def log(self):
         return "\n".join(self.lines)
 
-    def wait_for_line(self, pattern, within=10):
+    def wait_for_line(self, pattern, within=PATIENCE_S):
         """Waits for a line of the log that was not waited for before; returns the match."""
         end = time.monotonic() + within
         while True:
@@ -117,7 +119,7 @@ class Mount:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait_for_end(self, within=10):
+    def wait_for_end(self, within=PATIENCE_S):
         """Demands exit status 0 and nothing from the sanitizers."""
         try:
             self.process.wait(timeout=within)

@@ -5,12 +5,16 @@ some imports `results` and `pooled`.
 """
 
 import concurrent.futures
+import contextlib
 import errno
 import json
 import signal
+import socket
 import time
 
 import pytest
+
+from mounting import wait_until
 
 WORKERS = 12
 # What other cases at the same time, two cores and sanitizers may add to a duration.
@@ -31,7 +35,10 @@ def results(request):
         if item.module is request.module and hasattr(item.function, "check")
     ]
     with concurrent.futures.ThreadPoolExecutor(WORKERS, initializer=leave_children_to_the_main_thread) as pool:
-        yield {item.nodeid: pool.submit(item.function.check, *item.callspec.params["case"]) for item in items}
+        futures = {item.nodeid: pool.submit(item.function.check, *item.callspec.params["case"]) for item in items}
+        # The main thread has no other test meanwhile: the ends of their children would interrupt its calls.
+        concurrent.futures.wait(futures.values())
+        yield futures
 
 
 def pooled(cases):
@@ -69,6 +76,35 @@ def refusal_of(call):
 
 def works(call):
     return outcome_of(call)[0] is None
+
+
+def until_works(call):
+    """What a test needs before its trouble begins, where timeout= is short: while many cases start
+    on a busy machine, not everything is there in time."""
+    wait_until(lambda: works(call))
+
+
+def wait_for_faults(sim, count):
+    """Until planted faults have struck that often: whoever waits, waits perhaps for something that
+    comes before, and a request takes time to arrive."""
+    wait_until(lambda: sum(fault["fired"] for fault in sim.control("GET", "/faults")) == count)
+
+
+def shorten_token(sim, mount, life_s):
+    """Has the daemon hold a token of that life, just begun: its renewal is not under way yet."""
+    sim.control("POST", "/settings", token_life=life_s)
+    mount.signal(signal.SIGHUP)
+    wait_until(lambda: 0 < mount.metrics()["token_life_seconds"] < life_s)
+
+
+@contextlib.contextmanager
+def reserved_port(number=0):
+    """A port that refuses connections and that nobody gets by chance, but a simulator that is told to
+    listen there."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", number))
+        yield reserved.getsockname()[1]
 
 
 def status(number, **more):

@@ -186,7 +186,7 @@ def test_a_mount_point_may_have_any_name(sim, name, tmp_path):
 def test_a_relative_mount_point_is_the_caller_s(sim, tmp_path):
     (tmp_path / "m").mkdir()
     with background("./m//", env=environment_for(sim), path=tmp_path / "m", cwd=tmp_path) as daemon:
-        assert sorted(os.listdir(tmp_path / "m")) == [".ibinderfs", "binders"]
+        assert sorted(os.listdir(tmp_path / "m")) == [".ibinderfs", "binders", "by-id", "files", "search"]
         assert daemon.returncode == 0
 
 
@@ -276,17 +276,18 @@ TROUBLE = {
 @pytest.mark.parametrize("kind", TROUBLE)
 def test_check_says_what_is_wrong_and_what_to_do(kind, sim):
     changes, fault, step, explanation = TROUBLE[kind]
+    timeout = 1 if "silent" in kind else 3  # what answers may take its time on a busy machine
     if fault:
         sim.fault(*fault, times=-1)
     with closed_port() as closed:
         changes = {name: value.replace("PORT", str(sim.port)).replace("CLOSED", str(closed.getsockname()[1]))
                    for name, value in changes.items()}
-        status, steps, told, seconds = check(environment_for(sim, **changes), "-o", "timeout=1")
+        status, steps, told, seconds = check(environment_for(sim, **changes), "-o", f"timeout={timeout}")
     assert status == 1
     assert list(steps)[-1] == step, told
     assert [text.startswith("FAILED") for text in steps.values()] == [False] * (len(steps) - 1) + [True], told
     assert re.search(explanation, told), told
-    assert seconds < 1 + 2, "longer than timeout="
+    assert seconds < timeout + 4, "much longer than timeout="
     assert sim.stats()["routes"]["redirect_target"] == 0
 
 

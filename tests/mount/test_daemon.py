@@ -16,7 +16,7 @@ import time
 import pytest
 
 from background import Background, background, failing, mounts_at, program_of, unescaped, unmount_all
-from mounting import BINARY, SECRET, Mount, clean_environment, environment_for, mounted, run, wait_until
+from mounting import BINARY, PATIENCE_S, SECRET, Mount, clean_environment, environment_for, mounted, run, wait_until
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
@@ -42,7 +42,7 @@ def open_directory():
 def log_socket(directory):
     """Where syslog(3) sends to: a function that gives the next message."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
-        log.settimeout(5)
+        log.settimeout(PATIENCE_S)
         log.bind(str(directory / "log"))
         os.chmod(directory / "log", 0o666)
         yield lambda: log.recv(65536).decode()
@@ -81,6 +81,7 @@ def test_comes_up_without_any_network(tmp_path):
     env = {**clean_environment(), "IBINDER_TENANT_ID": "t", "IBINDER_CLIENT_ID": "c", "IBINDER_CLIENT_SECRET": "s"}
     with background(tmp_path, "-o", "timeout=1", env=env, path=tmp_path, command=["unshare", "-n", BINARY]) as daemon:
         assert os.listdir(tmp_path) and os.statvfs(tmp_path)
+        wait_until(lambda: "EHOSTUNREACH token: " in daemon.control("errors"))
         with pytest.raises(OSError) as caught:
             os.listdir(tmp_path / "binders")
         assert caught.value.errno == errno.EHOSTUNREACH
@@ -324,7 +325,9 @@ def test_failures_are_warnings_in_the_log_without_a_log_flood(sim, tmp_path):
         for _ in range(20):
             with pytest.raises(PermissionError):
                 os.listdir(tmp_path / "binders")
-        assert len([line for line in mount.lines if line.startswith("ibinderfs: warning: binders:")]) == 1, mount.log
+        mount.wait_for_line("warning: binders:")
+    # Ended: all is written and read.
+    assert len([line for line in mount.lines if line.startswith("ibinderfs: warning: binders:")]) == 1, mount.log
 
 
 def test_stderr_with_f_by_default_and_levels_are_heeded(sim, tmp_path):
@@ -369,7 +372,7 @@ def test_a_signal_unmounts_and_ends_with_0(sim, number, state, tmp_path):
             waiting = subprocess.Popen(["ls", str(tmp_path / "binders")], stderr=subprocess.PIPE, text=True)
             wait_until(lambda: "ibinderfs_waiters 1\n" in daemon.control("metrics"))
         daemon.signal(number)
-        daemon.wait_for_end(within=5)
+        daemon.wait_for_end(within=10)  # not timeout=, which is 30
         assert not mounts_at(tmp_path)
         if waiting:
             _, told = waiting.communicate(timeout=5)
@@ -412,7 +415,7 @@ def test_sighup_reads_the_secret_again(sim, tmp_path):
         sim.control("POST", "/settings", client_secret="a new one")
         sim.control("POST", "/tokens/revoke")
         assert len(os.listdir(mount / "binders")) == 3  # as it was: refused, but not logged out
-        assert "\ntoken          refused" in mount.control("status")
+        wait_until(lambda: "\ntoken          refused" in mount.control("status"))
         sim.change("add_binder", name="Ny pärm")
         secret.write_text("a new one\n")
         mount.signal(signal.SIGHUP)

@@ -10,12 +10,23 @@ import json
 import os
 import re
 import signal
+import statistics
 import time
 
 import pytest
 
 from mounting import api_requests, mounted, simulated, wait_until
-from pooling import NOISE_S, binders_of, outcome_of, pooled, refusal_of, results, status, works  # noqa: F401
+from pooling import (  # noqa: F401
+    NOISE_S,
+    binders_of,
+    outcome_of,
+    pooled,
+    refusal_of,
+    results,
+    status,
+    until_works,
+    works,
+)
 
 TIMEOUT_S = 1
 SMALL = ("--binders=2", "--folders=2", "--depth=2", "--documents=3")
@@ -23,6 +34,8 @@ SMALL = ("--binders=2", "--folders=2", "--depth=2", "--documents=3")
 REQUESTS_MAX = 8
 
 NETWORK = {"ETIMEDOUT", "EHOSTUNREACH"}
+# What is tried again until the deadline.
+PASSING = NETWORK | {"EBUSY", "EIO"}
 ADVICE = {
     "EACCES": "check client id, secret|role or tenant",
     "EBADMSG": "check api_url=|check auth_url=|redirects are not followed",
@@ -94,7 +107,7 @@ def check_explanation(mount, route, planted, seen):
     def lines_of():
         return [line for line in mount.control("errors").splitlines() if f" {seen} {path}" in line]
 
-    lines = wait_until(lines_of, within=3)  # the token's request may fail after the call that waited for it
+    lines = wait_until(lines_of)  # the token's request may fail after the call that waited for it
     assert re.search(ADVICE[seen], lines[-1])
     if planted["kind"] == "status":
         assert f"(HTTP {planted['status']})" in lines[-1]
@@ -109,7 +122,9 @@ def test_a_fault_ends_in_time_is_explained_and_passes(route, fault):
     with simulated(*SMALL) as sim:
         name = last_binder(sim)
         sim.fault(route, times=-1, **planted)
-        with mounted(sim, f"timeout={TIMEOUT_S}") as mount:
+        # Where the answer is definite it may take its time on a busy machine.
+        until_deadline = expected and (expected & PASSING or route == "token" and expected != {"EACCES"})
+        with mounted(sim, f"timeout={TIMEOUT_S if until_deadline else 3 * TIMEOUT_S}") as mount:
 
             def listing():
                 return os.listdir(mount / "binders" / name)
@@ -127,12 +142,10 @@ def test_a_fault_ends_in_time_is_explained_and_passes(route, fault):
             sim.clear()
             if route == "token" and expected == {"EACCES"}:
                 mount.signal(signal.SIGHUP)  # a refusal is not forgotten by itself so soon
-            wait_until(lambda: works(listing), within=8)
+            until_works(listing)
             assert "binder.json" in listing()
             metrics = mount.metrics()
             assert (metrics["waiters"], metrics["requests_in_flight"]) == (0, 0)
-
-
 
 
 # --- Faults that pass ---
@@ -160,11 +173,13 @@ def test_an_error_is_remembered_for_a_second_and_costs_one_request(sim, mount):
     sim.fault("drive", times=1, **status(404))
     began = time.monotonic()
     assert refusal_of(lambda: os.listdir(mount / "binders" / first)) == "ENOENT"
-    for _ in range(50):
+    calls = 0
+    while time.monotonic() - began < 0.5:
         assert refusal_of(lambda: os.listdir(mount / "binders" / first)) == "ENOENT"
-    assert time.monotonic() - began < 1 and sim.stats()["routes"]["drive"] == 1
+        calls += 1
+    assert calls > 5 and sim.stats()["routes"]["drive"] == 1
     os.listdir(mount / "binders" / second)  # it is of that binder alone
-    wait_until(lambda: works(lambda: os.listdir(mount / "binders" / first)), within=2)
+    wait_until(lambda: works(lambda: os.listdir(mount / "binders" / first)), within=1 + NOISE_S)
     assert sim.stats()["routes"]["drive"] == 3
 
 
@@ -173,7 +188,7 @@ def test_requests_stay_few_while_a_fault_lasts_and_many_ask(fault, most):
     planted = FAULTS[fault][0]
     with simulated(*SMALL) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
         path = mount / "binders" / last_binder(sim)
-        os.listdir(mount / "binders")
+        until_works(lambda: os.listdir(mount / "binders"))
         sim.fault("drive", times=-1, **planted)
         end = time.monotonic() + 2.5
 
@@ -194,8 +209,8 @@ def test_requests_stay_few_while_a_fault_lasts_and_many_ask(fault, most):
 
 @pooled([()])
 def test_a_limit_that_is_never_lifted_is_not_tried_for_ever_behind_everybodys_back():
-    with simulated(*SMALL) as sim, mounted(sim, "timeout=0.5") as mount:
-        os.listdir(mount / "binders")
+    with simulated(*SMALL) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
+        until_works(lambda: os.listdir(mount / "binders"))
         sim.fault("drive", times=-1, **FAULTS["429-now"][0])
         assert refusal_of(lambda: os.listdir(mount / "binders" / last_binder(sim))) == "EBUSY"
         wait_until(lambda: mount.metrics()["fetches_failed_total"] == 1)
@@ -209,7 +224,7 @@ def test_a_limit_that_is_never_lifted_is_not_tried_for_ever_behind_everybodys_ba
 
 
 def seconds_until(sim, route, count, began):
-    wait_until(lambda: sim.stats()["routes"][route] >= count, within=8, step=0.02)
+    wait_until(lambda: sim.stats()["routes"][route] >= count, step=0.02)
     return time.monotonic() - began
 
 
@@ -217,14 +232,14 @@ def seconds_until(sim, route, count, began):
 def test_retry_after_is_obeyed_for_all_requests_and_never_beyond_a_deadline(as_date):
     with simulated(*MEDIUM) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
         first, second, cached = binders_of(sim)[:3]
-        os.listdir(mount / "binders" / cached)
-        asked_s = 3
-        if as_date:  # whole seconds: at least two of them
-            asked_s = int(time.time()) + 3 - time.time()
-        after = email.utils.formatdate(time.time() + asked_s, usegmt=True) if as_date else str(asked_s)
+        until_works(lambda: os.listdir(mount / "binders" / cached))
         sim.control("POST", "/stats/reset")
+        began, now = time.monotonic(), time.time()
+        asked_s = 4
+        if as_date:  # whole seconds: more than three of them
+            asked_s = int(now) + 4 - now
+        after = email.utils.formatdate(now + asked_s, usegmt=True) if as_date else str(asked_s)
         sim.fault("search", times=1, **status(429, retry_after=after))
-        began = time.monotonic()
         for binder in first, second:
             name, took = outcome_of(lambda: os.listdir(mount / "binders" / binder))
             assert name == "EBUSY" and took < TIMEOUT_S + 1
@@ -255,13 +270,16 @@ def test_a_short_retry_after_delays_the_call_and_nothing_else():
 def test_a_huge_retry_after_refuses_new_calls_at_once_until_sighup(after):
     with simulated(*MEDIUM) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
         first, second, cached = binders_of(sim)[:3]
-        os.listdir(mount / "binders" / cached)
+        until_works(lambda: os.listdir(mount / "binders" / cached))
         sim.fault("drive", times=1, **status(429, retry_after=after))
         assert refusal_of(lambda: os.listdir(mount / "binders" / first)) == "EBUSY"
         before = api_requests(sim)
+        durations = []
         for _ in range(10):
             name, took = outcome_of(lambda: os.listdir(mount / "binders" / second))
-            assert name == "EBUSY" and took < 0.2
+            assert name == "EBUSY"
+            durations.append(took)
+        assert statistics.median(durations) < 0.2 and max(durations) < TIMEOUT_S
         assert "binder.json" in os.listdir(mount / "binders" / cached)
         assert api_requests(sim) == before
         left = re.search(r"limiting, for another (\d+) s", mount.control("status"))
@@ -289,28 +307,32 @@ def walk(path):
 
 
 TREE = ("--binders=1", "--folders=12", "--depth=2", "--documents=0")
+# A walk is of one listing.
+TREE_TTL_S = 2
 
 
+@pooled([()])
 def test_a_404_for_one_folder_is_of_that_folder_alone():
     """Also when it is the first answer that the call ever gave."""
-    with simulated(*TREE) as sim, mounted(sim, "ttl=0.3,stale=0") as mount:
+    with simulated(*TREE) as sim, mounted(sim, f"ttl={TREE_TTL_S},stale=0") as mount:
         path = mount / "binders" / last_binder(sim)
         sim.fault("subfolders", times=1, **status(404))
         part = walk(path)
-        time.sleep(0.4)
+        time.sleep(TREE_TTL_S + 0.1)
         whole = walk(path)
         lost = set(whole) - set(part)
         assert set(part) < set(whole) and len({os.path.dirname(name) for name in lost}) == 1
         assert sim.stats()["routes"]["subfolders"] == 24 - len(lost)
 
 
+@pooled([()])
 def test_a_404_after_the_call_has_worked_does_not_switch_it_off():
-    with simulated(*TREE) as sim, mounted(sim, "ttl=0.3,stale=0,connections=1") as mount:
+    with simulated(*TREE) as sim, mounted(sim, f"ttl={TREE_TTL_S},stale=0,connections=1") as mount:
         path = mount / "binders" / last_binder(sim)
         # The last folder asked about, which has none inside: no answer comes after this one.
         sim.fault("subfolders", times=1, after=11, **status(404))
         whole = walk(path)
-        time.sleep(0.4)
+        time.sleep(TREE_TTL_S + 0.1)
         assert walk(path) == whole and any("/" in name for name in whole)
         assert sim.stats()["routes"]["subfolders"] == 24
         assert "subfolders_path" not in mount.control("status")

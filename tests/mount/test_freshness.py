@@ -18,8 +18,7 @@ from mounting import api_requests, mounted, read_tree, run, simulated, wait_unti
 
 ORGANISATION = ("--binders=2", "--folders=4", "--depth=2", "--documents=40")
 TTL_S = 0.5
-# Nobody can have waited for an answer within this.
-LATENCY_MS = 200
+LATENCY_MS = 500
 
 
 def let_ttl_pass():
@@ -85,19 +84,20 @@ def test_within_ttl_nothing_is_asked_and_nothing_new_is_shown(sim):
 
 
 def test_past_ttl_the_old_is_shown_at_once_and_one_refresh_runs_behind(sim):
-    with mounted(sim, "ttl=1.5", "stale=600") as mount:
+    with mounted(sim, "ttl=2", "stale=600") as mount:
         binder = Binder(sim, mount)
         before = sorted(os.listdir(binder.path))
         binder.add("Ny.pdf")
-        time.sleep(1.55)
+        time.sleep(2.05)
         reset(sim)
         slow(sim)
-        with faster_than(LATENCY_MS / 1000):
+        waits = mount.metrics()["waits_total"]
+        with faster_than(2 * LATENCY_MS / 1000):  # the new one takes three answers, one after the other
             for _ in range(5):
                 assert sorted(os.listdir(binder.path)) == before
                 (binder.path / "binder.json").read_bytes()
                 assert not (binder.path / "Ny.pdf.json").exists()
-        assert mount.metrics()["served_stale_total"] >= 5
+        assert mount.metrics()["served_stale_total"] >= 5 and mount.metrics()["waits_total"] == waits
         # Both listings are past ttl, and of each one new one is on its way.
         wait_until(lambda: "Ny.pdf.json" in os.listdir(binder.path))
         assert api_requests(sim) == {"binders": 1, "drive": 1, "metadataelements": 1, "search": 1, "subfolders": 4}
@@ -139,8 +139,9 @@ def test_if_the_fetch_fails_the_old_one_is_shown_and_the_status_says_so(sim, wat
     with faster_than(2 + 1):  # timeout, and a second
         assert {f"{binder.path.name}/{name}" for name in os.listdir(binder.path)} <= before.keys()
     # From now on it is known to fail, and nobody waits for it.
-    with faster_than(2):
-        assert read_tree(watchful / "binders") == before
+    waits = watchful.metrics()["waits_total"]
+    assert read_tree(watchful / "binders") == before
+    assert watchful.metrics()["waits_total"] == waits
     status = watchful.control("status")
     assert "shown as it was" in status and binder.path.name in status and "EIO" in status
     summary = json.loads(watchful.control("status.json"))
@@ -149,8 +150,12 @@ def test_if_the_fetch_fails_the_old_one_is_shown_and_the_status_says_so(sim, wat
 
     sim.clear()
     binder.add("Ny.pdf")
-    wait_until(lambda: read_tree(watchful / "binders") == expected_tree(sim), within=10)
-    assert json.loads(watchful.control("status.json"))["listings_failed"] == 0
+
+    def healed():
+        found = read_tree(watchful / "binders")
+        return found == expected_tree(sim) and json.loads(watchful.control("status.json"))["listings_failed"] == 0
+
+    wait_until(healed)
     assert "shown as it was" not in watchful.control("status")
 
 
@@ -303,24 +308,29 @@ def test_readers_of_changing_data_read_whole_versions(sim):
         tree = read_tree(binder.path)
         (path,) = [path for path, content in tree.items() if content and document.encode() in content]
         versions = {tree[path]}
-        end = time.monotonic() + 3
+        began = time.monotonic()
+        reads = []
+
+        def going_on():
+            """Until there was enough to see, whatever time the machine needs for it."""
+            passed = time.monotonic() - began
+            return passed < 3 or passed < 30 and (len(reads) <= 100 or len(set(reads)) <= 5)
 
         def read(_):
-            seen = []
-            while time.monotonic() < end:
+            while going_on():
                 os.stat(binder.path / path)
-                seen.append((binder.path / path).read_bytes())
-            return seen
+                reads.append((binder.path / path).read_bytes())
 
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             readers = [pool.submit(read, number) for number in range(6)]
             length = 0
-            while time.monotonic() < end:
+            while going_on():
                 length = (length * 7 + 13) % 1900
                 changed = sim.change("set_metadata", id=document, key="Remark", valueId="x" * length)
                 versions.add(reference.indent(json.dumps(changed, ensure_ascii=False)))
                 time.sleep(0.02)
-            reads = [content for reader in readers for content in reader.result(timeout=10)]
+            for reader in readers:
+                reader.result(timeout=10)
         assert not [content for content in reads if content not in versions]
         assert len(reads) > 100 and len(set(reads)) > 5
 

@@ -123,10 +123,13 @@ def test_names_that_nobody_listed_cost_nothing(sim, mount):
     run("find", str(mount.path))
     sim.control("POST", "/stats/reset")
     directories = [top for top, _, _ in os.walk(mount.path)]
-    assert len(directories) == 3 + BINDERS * (1 + FOLDERS)
+    # The root, .ibinderfs, search, three of by-id; binders and files with all in them.
+    assert len(directories) == 6 + 2 * (1 + BINDERS * (1 + FOLDERS))
     for top in directories:
         for name in UNKNOWN:
-            assert not os.path.lexists(os.path.join(top, name))
+            # In search/ any name is a query, but for hidden ones; it is not made before it is read.
+            is_query = top == str(mount / "search") and not name.startswith(".")
+            assert os.path.lexists(os.path.join(top, name)) == is_query
     assert api_requests(sim) == {}
 
 
@@ -140,23 +143,25 @@ def test_names_that_nobody_listed_cost_nothing_in_a_cold_root(sim, mount):
 def test_fifty_processes_in_the_cold_share_one_fetch(sim):
     """Also one token: it is not there yet when they come."""
     sim.control("POST", "/settings", latency_ms=100)
-    with mounted(sim) as mount:
+    sim.fault("token", "delay", ms=60000)
+    with mounted(sim, "timeout=30") as mount:
         processes = [
             subprocess.Popen(["ls", "-lR", str(mount / "binders")], stdout=subprocess.PIPE) for _ in range(50)
         ]
+        # They do wait together: else the test shows nothing.
+        wait_until(lambda: mount.metrics()["waiters"] == 50)
+        sim.clear()
         outputs = {process.communicate(timeout=30)[0] for process in processes}
         assert [process.returncode for process in processes] == [0] * 50
         assert len(outputs) == 1
         assert api_requests(sim) == {"token": 1, **ALL}
-        # They did wait together: else the test shows nothing.
-        assert mount.metrics()["waits_total"] > 50
 
 
 def test_past_ttl_each_listing_is_fetched_once_however_many_ask(sim):
-    with mounted(sim, "ttl=1") as mount:
+    with mounted(sim, "ttl=3") as mount:  # long enough for the three
         command = ("ls", "-lR", str(mount / "binders"))
         assert requests_of(sim, command) in (ALL, {"token": 1, **ALL})
-        time.sleep(1.05)
+        time.sleep(3.05)
         sim.control("POST", "/settings", latency_ms=50)
         assert requests_of(sim, command, command, command) == ALL
 
@@ -173,8 +178,10 @@ def test_sighup_costs_only_what_is_looked_at_again(sim, mount):
 def test_no_more_requests_are_under_way_than_connections_allows(sim):
     sim.control("POST", "/settings", latency_ms=20)
     with mounted(sim, "connections=3") as mount:
+        wait_for_token(sim)
         assert requests_of(sim, ("ls", "-lR", str(mount / "binders")))["subfolders"] == BINDERS * FOLDERS
-        assert sim.stats()["peak_concurrency"] == 3
+        # A request counts here until a moment after its answer is there, and the next may be faster.
+        assert 3 <= sim.stats()["peak_concurrency"] <= 3 + 1
         assert mount.metrics()["requests_in_flight_max"] == 3
 
 

@@ -113,6 +113,7 @@ def test_no_secret_is_sent_to_an_unacceptable_token_endpoint(kind, sim, authorit
     with unacceptable(kind, sim, authority, tmp_path) as (server, options, explanation):
         env = {"IBINDER_AUTH_URL": server.url("/connect/token")}
         with mounted(sim, "timeout=1", *options, env=env) as mount:
+            wait_until(lambda: "EPROTO token: " in mount.control("errors"))
             with pytest.raises(OSError) as caught:
                 os.listdir(mount / "binders")
             assert caught.value.errno == errno.EPROTO
@@ -131,7 +132,7 @@ def test_the_tls_1_1_server_is_one_indeed(sim, authority, tmp_path):
 
 
 def test_plain_http_behind_an_https_url_is_eproto(sim):
-    with mounted(sim, "timeout=1", env={"IBINDER_API_URL": f"https://127.0.0.1:{sim.port}/api"}) as mount:
+    with mounted(sim, "timeout=5", env={"IBINDER_API_URL": f"https://127.0.0.1:{sim.port}/api"}) as mount:
         with pytest.raises(OSError) as caught:
             os.listdir(mount / "binders")
         assert caught.value.errno == errno.EPROTO
@@ -256,7 +257,7 @@ def test_a_ca_file_without_certificates_is_eproto(sim, good, tmp_path):
     empty = tmp_path / "empty.crt"
     empty.write_text("")
     with nginx(tmp_path, sim.port, good) as server:
-        with mounted(sim, f"ca_file={empty}", "timeout=1", env={"IBINDER_API_URL": server.url("/api")}) as mount:
+        with mounted(sim, f"ca_file={empty}", "timeout=5", env={"IBINDER_API_URL": server.url("/api")}) as mount:
             with pytest.raises(OSError) as caught:
                 os.listdir(mount / "binders")
             assert caught.value.errno == errno.EPROTO

@@ -5,14 +5,24 @@ import concurrent.futures
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 
 import pytest
 
 from mounting import TENANT, Mount, Sim, api_requests, environment_for, mounted, simulated, wait_until
-from pooling import NOISE_S, binders_of, outcome_of, pooled, refusal_of, results, status, works  # noqa: F401
+from pooling import (  # noqa: F401
+    NOISE_S,
+    binders_of,
+    outcome_of,
+    pooled,
+    refusal_of,
+    reserved_port,
+    results,
+    shorten_token,
+    status,
+    until_works,
+)
 
 MANY = ("--binders=100", "--folders=1", "--depth=1", "--documents=1")
 FEW = ("--binders=6", "--folders=1", "--depth=1", "--documents=2")
@@ -60,10 +70,11 @@ def test_a_revoked_token_costs_100_processes_one_request():
 
 
 def test_an_expired_token_costs_100_processes_one_request_and_no_call_with_it():
-    with simulated("--token-life=1", *MANY) as sim, mounted(sim) as mount:
+    with simulated(*MANY) as sim, mounted(sim) as mount:
+        shorten_token(sim, mount, life_s=2)
         os.listdir(mount / "binders")
         mount.signal(signal.SIGSTOP)  # as a suspended machine: the renewal is slept past
-        time.sleep(1.1)
+        time.sleep(2.1)
         sim.control("POST", "/settings", token_life=3600)
         sim.control("POST", "/stats/reset")
         list_with_100_processes(mount, binders_of(sim), lambda: mount.signal(signal.SIGCONT))
@@ -88,47 +99,51 @@ def test_a_401_is_healed_by_one_new_token_and_nobody_notices(sim, mount):
 @pooled([()])
 def test_a_token_is_renewed_at_80_percent_and_never_used_dead():
     """Also while the renewal is slow: the old one serves until the new one is there."""
-    with simulated("--token-life=3", *FEW) as sim:
+    with simulated("--token-life=4", *FEW) as sim:
         with mounted(sim, "ttl=0.05,stale=0,timeout=5") as mount:
             hold_token(mount)
-            sim.fault("token", "delay", times=-1, ms=250)
+            sim.fault("token", "delay", times=-1, ms=500)
             sim.control("POST", "/stats/reset")
-            names, slowest = binders_of(sim), 0
-            end = time.monotonic() + 6.5
+            names, served = binders_of(sim), {}
+            end = time.monotonic() + 8
             while time.monotonic() < end:
                 for name in names:
-                    _, took = outcome_of(lambda: list_binder(mount, name))
-                    slowest = max(slowest, took)
+                    before = sim.stats()
+                    list_binder(mount, name)
+                    after = sim.stats()
+                    # During one and the same renewal, whose answer is not there at the end.
+                    asked = after["routes"]["token"]
+                    if before["routes"]["token"] == asked > after["tokens_issued"]:
+                        served[asked] = served.get(asked, 0) + after["routes"]["search"] - before["routes"]["search"]
                 time.sleep(0.02)
             stats = sim.stats()
-            # At 2.1 to 2.4 s of each 3 s.
+            # At 2.8 to 3.2 s of each 4 s.
             assert 2 <= stats["routes"]["token"] <= 3
             assert (stats["refused"]["dead_token"], stats["refused"]["missing_token"]) == (0, 0)
-            assert stats["routes"]["binders"] > 30
-            assert slowest < 0.25, "somebody waited for the token"
+            assert served.get(1, 0) > 0 and served.get(2, 0) > 0, "everybody waited for the token"
             assert mount.control("errors") == ""
 
 
 @pooled([()])
 def test_a_token_is_renewed_also_when_nobody_asks_for_anything():
     with simulated("--token-life=1", *FEW) as sim, mounted(sim):
-        wait_until(lambda: sim.stats()["routes"]["token"] >= 3, within=4)
-        assert api_requests(sim) == {"token": sim.stats()["routes"]["token"]}
+        wait_until(lambda: sim.stats()["routes"]["token"] >= 3)
+        assert set(api_requests(sim)) == {"token"}
 
 
 @pooled([("reset",), ("hang",), ("not_json",), (500,), (429,)])
 def test_a_renewal_that_fails_logs_nobody_out(fault):
     with simulated(*FEW) as sim, mounted(sim, "timeout=1,ttl=600") as mount:
         cached, first, second = binders_of(sim)[:3]
-        list_binder(mount, cached)
+        until_works(lambda: list_binder(mount, cached))
         sim.fault("token", times=-1, **(status(fault) if isinstance(fault, int) else {"kind": fault}))
         sim.control("POST", "/stats/reset")
         mount.signal(signal.SIGHUP)  # renews
         wait_until(lambda: sim.stats()["routes"]["token"] >= 1)
         for name in first, cached:
             seen, took = outcome_of(lambda: list_binder(mount, name))
-            assert seen is None and took < 0.5
-        wait_until(lambda: "token: " in mount.control("errors"), within=4)
+            assert seen is None and took < 1 + NOISE_S
+        wait_until(lambda: "token: " in mount.control("errors"))
         time.sleep(1.5)
         list_binder(mount, second)
         metrics = mount.metrics()
@@ -136,7 +151,7 @@ def test_a_renewal_that_fails_logs_nobody_out(fault):
         # 0, 0.5 and 1.5 s; libcurl itself repeats what is reset on a connection used before.
         assert sim.stats()["routes"]["token"] <= 8
         sim.clear()
-        wait_until(lambda: token_state(mount) == "held", within=8)
+        wait_until(lambda: token_state(mount) == "held")
 
 
 # --- A token server that is busy or broken ---
@@ -148,6 +163,7 @@ def test_tries_for_a_token_back_off(number):
         sim.fault("token", times=-1, **status(number))
         with mounted(sim, "timeout=1") as mount:
             expected = "EBUSY" if number == 429 else "EIO"
+            wait_until(lambda: f"{expected} token: " in mount.control("errors"))
             end = time.monotonic() + 4
             while time.monotonic() < end:
                 seen, took = outcome_of(lambda: os.listdir(mount / "binders"))
@@ -157,7 +173,7 @@ def test_tries_for_a_token_back_off(number):
             assert 3 <= sim.stats()["routes"]["token"] <= 7
             assert set(api_requests(sim)) == {"token"}
             sim.clear()
-            wait_until(lambda: works(lambda: os.listdir(mount / "binders")), within=8)
+            until_works(lambda: os.listdir(mount / "binders"))
 
 
 @pooled([(429,), (503,)])
@@ -167,13 +183,14 @@ def test_retry_after_of_the_token_server_is_obeyed(number):
         sim.fault("token", times=1, **status(number, retry_after="4"))
         began = time.monotonic()
         with mounted(sim, "timeout=0.5") as mount:
+            wait_until(lambda: "token: " in mount.control("errors"))
             while sim.stats()["routes"]["token"] < 2:
                 seen, took = outcome_of(lambda: os.listdir(mount / "binders"))
                 assert seen in ("EBUSY", "EIO", None) and took < 1.5 + NOISE_S
-                assert time.monotonic() - began < 7
+                assert time.monotonic() - began < 9
                 time.sleep(0.02)
             assert time.monotonic() - began >= 3.99
-            wait_until(lambda: works(lambda: os.listdir(mount / "binders")), within=3)
+            until_works(lambda: os.listdir(mount / "binders"))
 
 
 @pooled([('{"access_token": "a b", "expires_in": 3600}',), ('{"access_token": "a\\r\\nX: y", "expires_in": 60}',),
@@ -182,32 +199,31 @@ def test_a_token_that_is_none_is_not_sent(body):
     with simulated(*FEW) as sim:
         sim.fault("token", times=-1, **status(200, body=body))
         with mounted(sim, "timeout=0.5") as mount:
+            wait_until(lambda: "EBADMSG token: " in mount.control("errors"))
             assert refusal_of(lambda: os.listdir(mount / "binders")) == "EBADMSG"
             assert set(api_requests(sim)) == {"token"}
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Absent:
+    """A simulator that is not there."""
+
+    def __init__(self, port):
+        self.port = port
 
 
 @pooled([()])
 def test_a_mount_comes_up_without_a_server_and_heals_by_itself():
-    class Absent:
-        port = free_port()
-
-    with mounted(Absent, "timeout=1") as mount:
-        assert sorted(os.listdir(mount.path)) == [".ibinderfs", "binders"]
+    with reserved_port() as port, mounted(Absent(port), "timeout=1") as mount:
+        assert sorted(os.listdir(mount.path)) == [".ibinderfs", "binders", "by-id", "files", "search"]
+        wait_until(lambda: "EHOSTUNREACH token: " in mount.control("errors"))
         for _ in range(2):
             seen, took = outcome_of(lambda: os.listdir(mount / "binders"))
             assert seen == "EHOSTUNREACH" and took < 2 + NOISE_S
-        sim = Sim(f"--port={Absent.port}", *FEW)
+        sim = Sim(f"--port={port}", *FEW)
         try:
             # Nobody touches the mount meanwhile.
-            wait_until(lambda: sim.stats()["tokens_issued"] == 1, within=8)
-            wait_until(lambda: works(lambda: os.listdir(mount / "binders")), within=3)
-            list_binder(mount, binders_of(sim)[0])
+            wait_until(lambda: sim.stats()["tokens_issued"] == 1)
+            until_works(lambda: list_binder(mount, binders_of(sim)[0]))
         finally:
             sim.end()
 
@@ -223,10 +239,11 @@ def refused_times(sim):
 def test_a_refused_client_does_not_hammer():
     with simulated(*FEW) as sim:
         with mounted(sim, env={"IBINDER_CLIENT_SECRET": "wrong"}) as mount:
+            wait_until(lambda: token_state(mount) == "refused")
             end = time.monotonic() + 2
             while time.monotonic() < end:
                 seen, took = outcome_of(lambda: os.listdir(mount / "binders"))
-                assert seen == "EACCES" and took < 0.5
+                assert seen == "EACCES" and took < NOISE_S
             assert api_requests(sim) == {"token": 1}
             assert "the server says: invalid_client" in mount.control("errors")
             assert token_state(mount) == "refused"
@@ -302,10 +319,11 @@ def test_a_401_for_ever_is_eacces_and_cached_data_is_served():
         while time.monotonic() < end:
             list_binder(mount, cached)
             assert refusal_of(lambda: os.listdir(mount / "binders" / other)) == "EACCES"
+            time.sleep(0.01)
         counts = api_requests(sim)
         assert counts["token"] <= 2 and sum(counts.values()) <= 30
         sim.clear()
-        wait_until(lambda: works(lambda: list_binder(mount, other)), within=3)
+        until_works(lambda: list_binder(mount, other))
 
 
 # --- Secrets ---
@@ -322,7 +340,7 @@ def test_a_secret_may_hold_any_character(secret):
 
 
 def wait_for_file(path):
-    wait_until(path.exists, step=0.005)
+    wait_until(path.exists)
 
 
 def test_a_daemon_that_ends_while_it_reads_its_secret_again_ends_well(tmp_path):
@@ -349,17 +367,21 @@ def test_a_sighup_while_the_secret_is_being_read_is_not_lost(tmp_path):
         script = tmp_path / "secret.sh"
         account = Account(sim, tmp_path, "old", command=script)
         # What it prints it read at its start.
-        account.write(script, f"#!/bin/sh\ns=$(cat {account.secret_file}); touch {tmp_path}/reading; sleep 0.3\necho \"$s\"\n")
+        account.write(script, f"#!/bin/sh\ns=$(cat {account.secret_file}); touch {tmp_path}/reading\n"
+                              f"until [ -e {tmp_path}/go ]; do sleep 0.02; done\necho \"$s\"\n")
         script.chmod(0o700)
+        (tmp_path / "go").touch()
         mount = account.mount()
         try:
             hold_token(mount)
             (tmp_path / "reading").unlink()
+            (tmp_path / "go").unlink()
             mount.signal(signal.SIGHUP)
             wait_for_file(tmp_path / "reading")
             sim.control("POST", "/settings", client_secret="new")
             account.correct("new")
             mount.signal(signal.SIGHUP)
+            (tmp_path / "go").touch()
             wait_until(lambda: sim.stats()["tokens_issued"] == 2)
             wait_until(lambda: token_state(mount) == "held")
             mount.end()

@@ -169,7 +169,9 @@ static inline int set_up(void **state)
 	assert_int_equal(uv_loop_init(&loop), 0);
 	server_start(&server, &loop, handle, NULL);
 	/* As main.c: room for the token's request and the probe beside the fetches'. */
-	assert_int_equal(http_new(&loop, TIMEOUT_MS, config.connections + 2, NULL, NULL, &http), 0);
+	assert_int_equal(
+		http_new(&loop, HTTP_API, TIMEOUT_MS, config.connections + 2, NULL, NULL, &http),
+		0);
 	assert_true(asprintf(&config.auth_url, "http://127.0.0.1:%d/connect/token", server.port) >
 		    0);
 	assert_true(asprintf(&config.api_url, "http://127.0.0.1:%d/api", server.port) > 0);
@@ -204,13 +206,13 @@ static inline int tear_down(void **state)
 	return 0;
 }
 
-static inline void done(void *data, int error, struct listing *listing)
+static inline void done(void *data, int error, struct provider_result *result)
 {
 	struct outcome *outcome = data;
 
 	outcome->calls++;
 	outcome->error = error;
-	outcome->listing = listing;
+	outcome->listing = result ? result->listing : NULL;
 	outcome->fetch = NULL;
 }
 
@@ -280,6 +282,16 @@ static inline int64_t skip_until_request(int64_t step_ms)
 		uv_run(&loop, UV_RUN_NOWAIT); /* a timer wakes the pump, and that sends */
 	}
 	return skipped_ms;
+}
+
+/* The next API request must go out after so long. Real time passes as well, as much as the machine
+ * likes: with it it was not too soon, without it not too late. */
+static inline void skip_to_request(int64_t step_ms, int64_t least_ms, int64_t most_ms)
+{
+	int64_t start_ms = loop_now_ms();
+
+	assert_in_range(skip_until_request(step_ms), 0, most_ms);
+	assert_true(loop_now_ms() - start_ms >= least_ms);
 }
 
 static inline const struct failure *latest_failure(void)

@@ -47,7 +47,7 @@ static int set_up(void **state)
 	memset(outcomes, 0, sizeof(outcomes));
 	assert_int_equal(uv_loop_init(&loop), 0);
 	server_start(&server, &loop, handle_nothing, NULL);
-	assert_int_equal(http_new(&loop, TIMEOUT_MS, CONNECTIONS, NULL, NULL, &http), 0);
+	assert_int_equal(http_new(&loop, HTTP_API, TIMEOUT_MS, CONNECTIONS, NULL, NULL, &http), 0);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef IBINDER_FIXTURE_H
 #define IBINDER_FIXTURE_H
 
+#include "loop.h"
 #include "provider.h"
 
 #include <errno.h>
@@ -30,8 +31,10 @@ struct row {
 struct run {
 	struct provider *provider;
 	int error;		 /* of the task, or -status of an answer it does not do without */
-	struct listing *listing; /* NULL after an error */
-	struct buf log;		 /* the requests, a line each */
+	struct listing *listing; /* NULL after an error, and for a link */
+	struct secret link;
+	char note[160];
+	struct buf log; /* the requests, a line each */
 	unsigned requests;
 };
 
@@ -144,6 +147,28 @@ static inline int pull(struct run *run, struct provider_task *task, const struct
 	}
 }
 
+/* Forgets the last conversation, keeps the provider. */
+static inline void run_reset(struct run *run)
+{
+	buf_reset(&run->log);
+	run->log = BUF_INIT(LOG_MAX);
+	run->requests = 0;
+	listing_unref(run->listing);
+	run->listing = NULL;
+	secret_fini(&run->link);
+	run->note[0] = '\0';
+}
+
+static inline void finish(struct run *run, struct provider_task *task)
+{
+	struct provider_result result = {0};
+
+	run->error = provider_ibinder.task_finish(task, NULL, NOW, &result);
+	run->listing = result.listing;
+	secret_move(&run->link, &result.link);
+	snprintf(run->note, sizeof(run->note), "%s", result.note);
+}
+
 /* A whole conversation, answered in the order in which it was asked. `run->provider` is made if
  * there is none, and stays for the next run. */
 static inline void run_resource(struct run *run, const struct provider_resource *resource,
@@ -155,11 +180,7 @@ static inline void run_resource(struct run *run, const struct provider_resource 
 
 	if (!run->provider)
 		run->provider = provider_new();
-	buf_reset(&run->log);
-	run->log = BUF_INIT(LOG_MAX);
-	run->requests = 0;
-	listing_unref(run->listing);
-	run->listing = NULL;
+	run_reset(run);
 	assert_int_equal(provider_ibinder.task_new(run->provider, resource, &task), 0);
 	run->error = pull(run, task, rows, count, used, queue);
 	while (!run->error && queue->first < queue->count) {
@@ -170,7 +191,7 @@ static inline void run_resource(struct run *run, const struct provider_resource 
 			run->error = pull(run, task, rows, count, used, queue);
 	}
 	if (!run->error)
-		run->error = provider_ibinder.task_finish(task, NULL, NOW, &run->listing);
+		finish(run, task);
 	provider_ibinder.task_free(task);
 	free(queue);
 	free(used);
@@ -178,8 +199,7 @@ static inline void run_resource(struct run *run, const struct provider_resource 
 
 static inline void run_fini(struct run *run)
 {
-	buf_reset(&run->log);
-	listing_unref(run->listing);
+	run_reset(run);
 	if (run->provider)
 		provider_ibinder.provider_free(run->provider);
 	*run = (struct run){.provider = NULL};
@@ -276,6 +296,42 @@ static inline unsigned asked(const struct run *run, const char *prefix)
 	for (; *line; line = strchr(line, '\n') + 1)
 		count += strncmp(line, prefix, strlen(prefix)) == 0;
 	return count;
+}
+
+/* ---- Damage at random; IBINDERFS_SEED repeats. ---- */
+
+static inline void seed_damage(void)
+{
+	const char *given = getenv("IBINDERFS_SEED");
+	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)loop_wall_ns();
+
+	print_message("IBINDERFS_SEED=%u\n", seed);
+	srandom(seed);
+}
+
+static inline void damage(struct buf *out)
+{
+	size_t len = out->len;
+	unsigned changes = 1 + (unsigned)random() % 3;
+
+	for (; changes && len; changes--) {
+		size_t at = (size_t)random() % len;
+
+		switch (random() % 4) {
+		case 0:
+			out->data[at] = (char)(1 + random() % 255);
+			break;
+		case 1:
+			out->data[at] = "{}[]\",:0-\\n "[random() % 12];
+			break;
+		case 2:
+			out->data[at] = '\0'; /* cut here */
+			len = at;
+			break;
+		default: /* as somewhere else */
+			out->data[at] = out->data[(size_t)random() % len];
+		}
+	}
 }
 
 #endif

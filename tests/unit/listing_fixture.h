@@ -23,7 +23,8 @@ struct object {
 	const char *parent;
 	const char *name;
 	const char *json;
-	int64_t mtime_ns; /* 0: no time */
+	int64_t mtime_ns;    /* 0: no time */
+	const char *content; /* its version's id */
 };
 
 #define FOLDER(id_, parent_, name_)                                                                \
@@ -70,6 +71,7 @@ static inline int add(struct listing_builder *builder, const struct object *shor
 			    : kind == LISTING_KIND_METADATA_JSON ? "metadata-elements.json"
 								 : NULL,
 		.suffix = kind == LISTING_KIND_DOCUMENT ? ".json" : NULL,
+		.content = short_form->content,
 		.elsewhere = kind == LISTING_KIND_BINDER,
 		.mtime_ns = short_form->mtime_ns ? short_form->mtime_ns : LISTING_NO_TIME,
 	};

@@ -90,6 +90,11 @@ static const struct {
 	{"memory=1048577", "memory = 1048577\n"},
 	{"memory=2048k", "memory = 2M\n"},
 	{"memory=3g", "memory = 3G\n"},
+	{"", "content = on\nsizes = lazy\n"},
+	{"content=off", "content = off\n"},
+	{"content=off,content=on", "content = on\n"},
+	{"sizes=exact", "sizes = exact\n"},
+	{"sizes=exact,sizes=lazy", "sizes = lazy\n"},
 	{"api_url=https://x.example/api///", "api_url = https://x.example/api\n"},
 	{"api_url=https://x.example", "api_url = https://x.example\n"},
 	{"api_url=http://127.0.0.1:8080/api", "api_url = http://127.0.0.1:8080/api\n"},
@@ -201,7 +206,13 @@ static const struct {
 	{"tll=3", "unknown setting 'tll'; did you mean ttl?"},
 	{"pagesize=3", "did you mean page_size?"},
 	{"alow_other", "did you mean allow_other?"},
-	{"content=on", "unknown setting 'content'; see"},
+	{"contents=on", "did you mean content?"},
+	{"content=maybe", "neither on nor off"},
+	{"content=", "-o content: is empty"},
+	{"sizes=", "-o sizes: is empty"},
+	{"sizes=true", "-o sizes: 'true' is neither lazy nor exact"},
+	{"sizes=Exact", "neither lazy nor exact"},
+	{"sizes", "-o sizes: needs a value: sizes=lazy|exact"},
 	{"xyzzy=" SECRET, "unknown setting 'xyzzy'; see"},
 	{"TTL=3", "unknown setting 'TTL'; see"},
 	{"no such thing", "not the name of a setting"},
@@ -407,6 +418,31 @@ static void test_file_syntax(void **state)
 	}
 }
 
+/* Document bytes have a fixed share of memory=, and none where there are no files/. */
+static void test_shares_of_memory(void **state)
+{
+	static const struct {
+		const char *options;
+		size_t contents;
+		size_t listings;
+	} shares[] = {
+		{"memory=64M", 16 << 20, 48 << 20},
+		{"memory=1048577", 262144, 786433},
+		{"memory=64M,content=off", 0, 64 << 20},
+	};
+
+	(void)state;
+	set_account();
+	for (size_t i = 0; i < COUNT(shares); i++) {
+		struct outcome outcome = load("/mnt", "-o", shares[i].options, NULL);
+
+		assert_int_equal(outcome.rc, 0);
+		assert_int_equal(config_memory_contents(outcome.config), shares[i].contents);
+		assert_int_equal(config_memory_listings(outcome.config), shares[i].listings);
+		outcome_fini(&outcome);
+	}
+}
+
 static void test_usage_names_everything(void **state)
 {
 	struct buf usage = BUF_INIT(16384);
@@ -433,7 +469,8 @@ static void test_print_round_trip(void **state)
 	(void)state;
 	write_section(0644,
 		      "client_secret_file=/x y\nttl=0.125\nmemory=1536K\numask=077\nlog=stderr\n"
-		      "allow_root=on\nproxy=socks5://p.example\nuid=7\nsubfolders_path=");
+		      "allow_root=on\nproxy=socks5://p.example\nuid=7\nsubfolders_path=\n"
+		      "content=off\nsizes=exact");
 	first = load("acme", "/mnt", NULL);
 	assert_int_equal(first.rc, 0);
 	write_config(0600, buf_str(&first.text));
@@ -457,6 +494,7 @@ int main(void)
 		TEST(test_demo),
 		TEST(test_which_file),
 		TEST(test_file_syntax),
+		TEST(test_shares_of_memory),
 		TEST(test_usage_names_everything),
 		TEST(test_print_round_trip),
 	};

@@ -338,14 +338,14 @@ static void test_command_deadline(void **state)
 	run_command("echo " SECRET "; sleep 60", 200, -ETIMEDOUT, "did not end within 0.2 seconds");
 	run_command("exec >/dev/null; sleep 60", 200, -ETIMEDOUT, "did not end within");
 	snprintf(command, sizeof(command), "sleep 60 & echo $! > %s; wait", file_path("pid"));
-	run_command(command, 500, -ETIMEDOUT, "did not end within");
+	run_command(command, 1000, -ETIMEDOUT, "did not end within");
 	file = fopen(file_path("pid"), "re");
 	assert_non_null(file);
 	assert_non_null(fgets(text, sizeof(text), file));
 	fclose(file);
 	pid = (pid_t)strtol(text, NULL, 10);
 	assert_true(pid > 1);
-	for (int i = 0; i < 200 && !has_ended(pid); i++)
+	for (int i = 0; i < 1000 && !has_ended(pid); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	assert_true(has_ended(pid));
 }

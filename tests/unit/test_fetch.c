@@ -9,6 +9,9 @@
 
 #include "fetch_fixture.h"
 
+/* What a busy machine may add to a duration. */
+#define NOISE_MS 1000
+
 /* ---- Getting. ---- */
 
 static void test_the_top_is_one_request(void **state)
@@ -256,7 +259,8 @@ static void test_it_is_given_up_within_the_timeout(void **state)
 	SAYS(.prefix = TOP_URL, .times = FOREVER, .status = 500,
 	     .body = "{\"title\":\"Oops\",\"traceId\":\"t-9\"}");
 	assert_int_equal(fetch(NULL), -EIO);
-	assert_true(loop_now_ms() - start_ms < TIMEOUT_MS);
+	/* No try begins later, and the next would be much later. */
+	assert_true(loop_now_ms() - start_ms < TIMEOUT_MS + NOISE_MS);
 	assert_in_range(requests(), 3, 5);
 	assert_int_equal(latest_failure()->status, 500);
 	assert_string_equal(latest_failure()->title, "Oops");
@@ -273,8 +277,7 @@ static void test_back_off_grows(void **state)
 	start(0, NULL, true);
 	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_broken == 1);
 	for (unsigned i = 0; i < COUNT(expected_ms); i++) {
-		assert_in_range(skip_until_request(10), expected_ms[i] * 3 / 4 - 60,
-				expected_ms[i] * 5 / 4 + 60);
+		skip_to_request(10, expected_ms[i] * 3 / 4 - 60, expected_ms[i] * 5 / 4 + 60);
 		if (i < 2)
 			RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_broken == i + 2);
 	}
@@ -288,7 +291,7 @@ static void test_retry_after_of_a_503(void **state)
 	SAYS(.prefix = TOP_URL, .times = 1, .status = 503, .headers = "Retry-After: 2\r\n");
 	start(0, NULL, true);
 	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_broken == 1);
-	assert_in_range(skip_until_request(20), 1900, 2200);
+	skip_to_request(20, 1900, 2200);
 	assert_int_equal(await(0), 0);
 	listing_unref(outcomes[0].listing);
 	outcomes[0].listing = NULL;

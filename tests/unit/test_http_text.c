@@ -1,5 +1,5 @@
 /* test_http_text.c: the parts of http.c that need no network: percent-encoding, headers, what a
- * Retry-After means. */
+ * Retry-After or a Content-Range means. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,6 +150,82 @@ static void test_retry_after(void **state)
 	}
 }
 
+static void test_content_range(void **state)
+{
+	static const struct {
+		const char *value;
+		uint64_t from, end, total;
+	} good[] = {
+		{"bytes 0-0/1", 0, 1, 1},
+		{"bytes 0-99/1234", 0, 100, 1234},
+		{"bytes 100-1233/1234", 100, 1234, 1234},
+		{"Bytes 1-2/3", 1, 3, 3},
+		{"bytes */0", 0, 0, 0},
+		{"bytes */1234", 0, 0, 1234},
+		{"bytes 5000000000-5000000001/6000000000", 5000000000, 5000000002, 6000000000},
+		{"bytes 000-001/002", 0, 2, 2},
+		{"bytes 0-999999999999999998/999999999999999999", 0, 999999999999999999,
+		 999999999999999999},
+	};
+	static const char *const bad[] = {
+		"",
+		"b",
+		"bytes",
+		"bytes ",
+		"bytes 0",
+		"bytes 0-",
+		"bytes 0-1",
+		"bytes 0-1/",
+		"bytes 0-1/*",
+		"bytes */*",
+		"bytes *",
+		"bytes */",
+		"bytes -1/2",
+		"bytes 1-0/2",
+		"bytes 0-2/2",
+		"bytes 2-2/2",
+		"bytes 0-0/0",
+		"bytes 0-1/2 ",
+		"bytes 0-1/2x",
+		"bytes  0-1/2",
+		"bytes 0 -1/2",
+		"bytes 0- 1/2",
+		"bytes +0-1/2",
+		"bytes 0--1/2",
+		"bytes 0x0-1/2",
+		"bytes=0-1/2",
+		"byte 0-1/2",
+		"octets 0-1/2",
+		"0-1/2",
+		"bytes 0-1/2, 1-2/3",
+		"bytes 0-1000000000000000000/2000000000000000000", /* nineteen digits */
+		"bytes 0-1/18446744073709551617",		   /* 2^64 + 1 */
+		"bytes 18446744073709551616-18446744073709551617/2",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		struct http_head head = {.status = 206, .length = 7};
+
+		http_parse_content_range(good[i].value, &head);
+		assert_true(head.has_range);
+		assert_true(head.range_from == good[i].from);
+		assert_true(head.range_end == good[i].end);
+		assert_true(head.range_total == good[i].total);
+		assert_int_equal(head.status, 206);
+		assert_int_equal(head.length, 7);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct http_head head = {.has_range = true};
+		char *copy = strdup(bad[i]); /* so that reading past its end is seen */
+
+		http_parse_content_range(copy, &head);
+		if (head.has_range)
+			fail_msg("taken: \"%s\"", bad[i]);
+		free(copy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_escape_fails_at_the_bound),
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_retry_after),
+		cmocka_unit_test(test_content_range),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

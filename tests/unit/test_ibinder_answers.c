@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "ibinder_fixture.h"
-#include "loop.h"
 
 #define DAMAGED_ROUNDS 3000
 #define SAYS	       "{\"metadataElementId\":\"GLOBAL_Date\",\"valueId\":\"2020-01-01\"}"
@@ -417,31 +416,6 @@ static void test_very_long_names(void **state)
 
 /* ---- Damage. ---- */
 
-static void damage(struct buf *out)
-{
-	size_t len = out->len;
-	unsigned changes = 1 + (unsigned)random() % 3;
-
-	for (; changes && len; changes--) {
-		size_t at = (size_t)random() % len;
-
-		switch (random() % 4) {
-		case 0:
-			out->data[at] = (char)(1 + random() % 255);
-			break;
-		case 1:
-			out->data[at] = "{}[]\",:0-\\n "[random() % 12];
-			break;
-		case 2:
-			out->data[at] = '\0'; /* cut here */
-			len = at;
-			break;
-		default: /* as somewhere else */
-			out->data[at] = out->data[(size_t)random() % len];
-		}
-	}
-}
-
 /* Nothing that a server says may crash, hang, or be taken for another error than "not as
  * documented": the sanitizers and the bound on requests are the judges. */
 static void test_damaged_answers(void **state)
@@ -457,13 +431,10 @@ static void test_damaged_answers(void **state)
 		"{\"items\":[" DIR("H") "]}",
 		"[]",
 	};
-	const char *given = getenv("IBINDERFS_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)loop_wall_ns();
 	unsigned good = 0;
 
 	(void)state;
-	print_message("IBINDERFS_SEED=%u\n", seed);
-	srandom(seed);
+	seed_damage();
 	for (int round = 0; round < DAMAGED_ROUNDS; round++) {
 		struct buf text[COUNT(answers)];
 

@@ -214,16 +214,18 @@ static void test_inode_numbers_never_change(void **state)
 		const char *id;
 		uint64_t ino;
 	} table[] = {
-		{organisation, LISTING_KIND_BINDER, "MNWI5YR89", UINT64_C(0x5477240f80a7c016)},
-		{organisation, LISTING_KIND_BINDER_JSON, "MNWI5YR89", UINT64_C(0x451c615f13241a17)},
+		{organisation, LISTING_KIND_BINDER, "MNWI5YR89", UINT64_C(0x1477240f80a7c016)},
+		{organisation, LISTING_KIND_BINDER_JSON, "MNWI5YR89", UINT64_C(0x051c615f13241a17)},
 		{organisation, LISTING_KIND_METADATA_JSON, "MNWI5YR89",
-		 UINT64_C(0x9706441b36c91723)},
-		{organisation, LISTING_KIND_FOLDER, guid, UINT64_C(0x802c9787983356ab)},
-		{organisation, LISTING_KIND_FOLDER_JSON, guid, UINT64_C(0x5a630bc19243fc9a)},
-		{organisation, LISTING_KIND_DOCUMENT, guid, UINT64_C(0xaf536fc1a67d4e86)},
-		{"", LISTING_KIND_DOCUMENT, "å", UINT64_C(0xcf345c2c33594244)},
-		{"ab", LISTING_KIND_DOCUMENT, "c", UINT64_C(0xf3fff83bdb377a86)},
-		{"a", LISTING_KIND_DOCUMENT, "bc", UINT64_C(0xa6f3273c803dc7ca)},
+		 UINT64_C(0x1706441b36c91723)},
+		{organisation, LISTING_KIND_FOLDER, guid, UINT64_C(0x002c9787983356ab)},
+		{organisation, LISTING_KIND_FOLDER_JSON, guid, UINT64_C(0x1a630bc19243fc9a)},
+		{organisation, LISTING_KIND_DOCUMENT, guid, UINT64_C(0x2f536fc1a67d4e86)},
+		{organisation, LISTING_KIND_OBJECT, guid, UINT64_C(0x3e1bcce90762b61d)},
+		{organisation, LISTING_KIND_FOUND, guid, UINT64_C(0x37f73bb7df254df0)},
+		{"", LISTING_KIND_DOCUMENT, "å", UINT64_C(0x0f345c2c33594244)},
+		{"ab", LISTING_KIND_DOCUMENT, "c", UINT64_C(0x33fff83bdb377a86)},
+		{"a", LISTING_KIND_DOCUMENT, "bc", UINT64_C(0x26f3273c803dc7ca)},
 	};
 
 	(void)state;

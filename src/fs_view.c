@@ -1,0 +1,229 @@
+/* fs_view.c: which entries of a listing a directory shows, under which names and attributes.
+ *
+ *   binders/   every entry
+ *   files/     directories and documents; these without the ".json" of their JSON
+ *   by-id/     links to the entries of the top directory, by their ids */
+#include "fs_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NS_PER_S    1000000000LL
+#define BLOCK_BYTES 512
+#define JSON_SUFFIX ".json"
+/* An id that is longer, or holds other characters, gets no link. */
+#define LINK_ID_MAX   128
+#define LINK_ID_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
+enum listing_view fs_view_inside(fuse_ino_t dir)
+{
+	enum listing_view view = listing_ino_view(dir);
+
+	return view == LISTING_VIEW_QUERY ? LISTING_VIEW_OBJECT : view;
+}
+
+static bool is_link_id(const char *id)
+{
+	size_t len = strlen(id);
+
+	return len > 0 && len <= LINK_ID_MAX && strspn(id, LINK_ID_CHARS) == len;
+}
+
+const char *fs_view_name(enum listing_view view, const struct listing *listing,
+			 const struct listing_entry *entry, char buffer[NAME_BYTES_MAX + 1])
+{
+	const char *name = listing_name(listing, entry);
+
+	switch (view) {
+	case LISTING_VIEW_CONTENT:
+		if (entry->type == LISTING_DIR)
+			return name;
+		if (!listing_content(listing, entry))
+			return NULL;
+		snprintf(buffer, NAME_BYTES_MAX + 1, "%.*s",
+			 (int)(strlen(name) - strlen(JSON_SUFFIX)), name);
+		return buffer;
+	case LISTING_VIEW_ID:
+		return is_link_id(listing_id(listing, entry)) ? listing_id(listing, entry) : NULL;
+	case LISTING_VIEW_OBJECT:
+	case LISTING_VIEW_QUERY:
+		break;
+	}
+	return name;
+}
+
+static const struct listing_entry *find_content(const struct listing *listing, uint32_t dir,
+						const char *name)
+{
+	const struct listing_entry *entry = listing_find_name(listing, dir, name);
+	char json_name[NAME_BYTES_MAX + 1];
+
+	if (entry && entry->type == LISTING_DIR)
+		return entry;
+	if (snprintf(json_name, sizeof(json_name), "%s" JSON_SUFFIX, name) > NAME_BYTES_MAX)
+		return NULL;
+	entry = listing_find_name(listing, dir, json_name);
+	return entry && listing_content(listing, entry) ? entry : NULL;
+}
+
+static const struct listing_entry *find_id(const struct listing *listing, uint32_t dir,
+					   const char *id)
+{
+	const struct listing_dir *in = &listing->dirs[dir];
+	uint32_t i;
+
+	for (i = in->first; is_link_id(id) && i < in->first + in->count; i++) {
+		if (strcmp(listing_id(listing, &listing->entries[i]), id) == 0)
+			return &listing->entries[i];
+	}
+	return NULL;
+}
+
+const struct listing_entry *fs_view_find(enum listing_view view, const struct listing *listing,
+					 uint32_t dir, const char *name)
+{
+	switch (view) {
+	case LISTING_VIEW_CONTENT:
+		return find_content(listing, dir, name);
+	case LISTING_VIEW_ID:
+		return find_id(listing, dir, name);
+	case LISTING_VIEW_OBJECT:
+	case LISTING_VIEW_QUERY:
+		break;
+	}
+	return listing_find_name(listing, dir, name);
+}
+
+int fs_view_link(const struct fs *fs, const struct listing *listing,
+		 const struct listing_entry *entry, struct buf *out)
+{
+	return buf_printf(out, "../../%s/%s", fs->control->ops->top_name,
+			  listing_name(listing, entry));
+}
+
+/* --- Attributes --- */
+
+void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, mode_t type,
+		  int64_t mtime_ns, off_t size)
+{
+	struct timespec time = {.tv_sec = mtime_ns / NS_PER_S, .tv_nsec = mtime_ns % NS_PER_S};
+	mode_t mode = (type == S_IFDIR ? 0555 : 0444) & ~fs->config->umask;
+
+	if (time.tv_nsec < 0) {
+		time.tv_nsec += NS_PER_S;
+		time.tv_sec--;
+	}
+	*attr = (struct stat){
+		.st_ino = ino,
+		.st_mode = type | (type == S_IFLNK ? 0777 : mode),
+		/* 1 for a directory says that it does not count its sub-directories. */
+		.st_nlink = 1,
+		.st_uid = fs->config->uid,
+		.st_gid = fs->config->gid,
+		.st_size = size,
+		.st_blocks = (size + BLOCK_BYTES - 1) / BLOCK_BYTES,
+		.st_atim = time,
+		.st_mtim = time,
+		.st_ctim = time,
+	};
+}
+
+uint64_t fs_view_version(const struct fs *fs, enum listing_view view, const struct listing *listing,
+			 const struct listing_entry *entry)
+{
+	if (entry->type == LISTING_DIR || view == LISTING_VIEW_ID)
+		return 0;
+	if (view != LISTING_VIEW_CONTENT)
+		return entry->version;
+	return contents_key(fs->contents, listing_content(listing, entry));
+}
+
+void fs_entry_attr(const struct fs *fs, const struct node *node, const struct listing *listing,
+		   const struct listing_entry *entry, struct stat *attr, double *timeout_s)
+{
+	struct buf target = BUF_INIT(2 * NAME_BYTES_MAX);
+	int64_t mtime_ns = entry->mtime_ns;
+	uint64_t size = 0;
+
+	switch ((enum node_type)node->type) {
+	case NODE_DIR:
+		/* A binder's own listing knows when its entries last changed. */
+		if (entry->dir == LISTING_ELSEWHERE &&
+		    tree_mtime_ns(node->dir.inside) != LISTING_NO_TIME)
+			mtime_ns = tree_mtime_ns(node->dir.inside);
+		fs_attr_fill(fs, attr, node->ino, S_IFDIR, mtime_ns, 0);
+		break;
+	case NODE_JSON:
+		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns, (off_t)entry->body_len);
+		break;
+	case NODE_CONTENT:
+		/* Until it is known: 0, and the kernel asks again before it goes by it. */
+		if (!contents_size(fs->contents, listing_content(listing, entry), &size))
+			*timeout_s = 0;
+		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns, (off_t)size);
+		break;
+	case NODE_LINK:
+		fs_view_link(fs, listing, entry, &target);
+		fs_attr_fill(fs, attr, node->ino, S_IFLNK, mtime_ns, (off_t)target.len);
+		buf_reset(&target);
+		break;
+	}
+}
+
+void fs_handle_attr(const struct fs *fs, const struct node *node, const struct open_handle *handle,
+		    struct stat *attr, double *timeout_s)
+{
+	bool is_json = handle->type == HANDLE_JSON;
+
+	*timeout_s = (double)fs->config->ttl_ms / 1000; /* a name's own time ends sooner */
+	fs_attr_fill(fs, attr, node->ino, S_IFREG,
+		     is_json ? handle->json.entry->mtime_ns : handle->content.mtime_ns,
+		     is_json ? (off_t)handle->json.entry->body_len
+			     : (off_t)content_size(handle->content.content));
+}
+
+void fs_query_attr(struct fs *fs, const struct node *node, struct stat *attr, double *timeout_s)
+{
+	int64_t mtime_ns = tree_mtime_ns(node->dir.inside);
+
+	*timeout_s = tree_timeout_s(fs->tree, node->dir.inside);
+	fs_attr_fill(fs, attr, node->ino, S_IFDIR,
+		     mtime_ns == LISTING_NO_TIME ? fs->started_wall_ns : mtime_ns, 0);
+}
+
+/* --- Contents --- */
+
+/* "files/…" for what is "binders/….json" */
+static int content_path(const struct resource *home, const struct listing *listing,
+			const struct listing_entry *entry, struct buf *out)
+{
+	buf_printf(out, "files%s/", strchr(tree_path(home), '/'));
+	listing_path(listing, entry, out);
+	if (!out->error)
+		out->data[out->len - strlen(JSON_SUFFIX)] = '\0';
+	return out->error;
+}
+
+int fs_content_get(struct fs *fs, const struct resource *home, const struct listing *listing,
+		   const struct listing_entry *entry, struct content **ret_content)
+{
+	const char *version = listing_content(listing, entry);
+	struct buf path = BUF_INIT(256 * 1024);
+	int error = content_path(home, listing, entry, &path);
+
+	if (!error && !*version) {
+		struct failure failure = {.error = -EBADMSG};
+
+		snprintf(failure.path, sizeof(failure.path), "%s", path.data);
+		snprintf(failure.what, sizeof(failure.what),
+			 "the API names no version of this document (latestVersionId)");
+		failures_note(fs->control->failures, &failure);
+		error = -EBADMSG;
+	}
+	if (!error)
+		error = contents_get(fs->contents, listing_id(listing, entry), version, path.data,
+				     ret_content);
+	buf_reset(&path);
+	return error;
+}
