@@ -128,17 +128,32 @@ void block_unpin(struct block *block)
 		block->pins--;
 }
 
-void block_drop_owner(struct block_cache *cache, uint64_t owner)
+static void drop_if_unpinned(struct block_cache *cache, struct block *block)
+{
+	if (block->pins > 0)
+		block->have = 0;
+	else
+		drop(cache, block);
+}
+
+void block_drop_owner(struct block_cache *cache, uint64_t owner, uint64_t size)
 {
 	struct block *block = TAILQ_FIRST(&cache->by_age);
+	struct block *next;
+	uint64_t index;
 
-	while (block) {
-		struct block *next = TAILQ_NEXT(block, by_age);
-
-		if (block->owner == owner && block->pins > 0)
-			block->have = 0;
-		else if (block->owner == owner)
-			drop(cache, block);
-		block = next;
+	/* By its indices, or through all blocks: whichever are fewer. */
+	if (size / BLOCK_BYTES < cache->counters.blocks) {
+		for (index = 0; index <= size / BLOCK_BYTES; index++) {
+			block = block_find(cache, owner, index);
+			if (block)
+				drop_if_unpinned(cache, block);
+		}
+		return;
+	}
+	for (; block; block = next) {
+		next = TAILQ_NEXT(block, by_age);
+		if (block->owner == owner)
+			drop_if_unpinned(cache, block);
 	}
 }

@@ -47,6 +47,6 @@ void block_pin(struct block *block);
 /* NULL is legal. */
 void block_unpin(struct block *block);
 /* Drops all of an owner's, but those that are pinned: these are emptied. */
-void block_drop_owner(struct block_cache *cache, uint64_t owner);
+void block_drop_owner(struct block_cache *cache, uint64_t owner, uint64_t size);
 
 #endif

@@ -111,7 +111,7 @@ const struct config_setting config_settings[KEY_COUNT] = {
 			     .min = 1,
 			     .max = 256,
 			     .argument = "N",
-			     .help = "most API requests under way"},
+			     .help = "most API requests, and most read-ahead"},
 	[KEY_PAGE_SIZE] = {.key = "page_size",
 			   .type = TYPE_COUNT,
 			   .offset = FIELD(page_size),
@@ -416,7 +416,7 @@ int config_usage(struct buf *out)
 		"       ibinderfs --demo MOUNTPOINT [-f] [-o OPTION[,OPTION...]]\n"
 		"       ibinderfs --help | --version\n"
 		"\n"
-		"Mounts an iBinder organisation read-only, as directories and JSON files.\n"
+		"Mounts an iBinder organisation read-only: directories, documents, JSON files.\n"
 		"SOURCE is a section of ~/.config/ibinderfs/config, else /etc/ibinderfs/config;\n"
 		"without it the account comes from the environment.\n"
 		"\n"

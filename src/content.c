@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* What the first request brings beside the size: a small document whole. */
 #define FIRST_BYTES (512 * 1024)
@@ -61,7 +62,8 @@ static void content_free(struct content *content)
 	}
 	/* Who gets this version anew may learn another size, for which they would not fit. */
 	if (content->listed)
-		block_drop_owner(content->contents->blocks, content->key);
+		block_drop_owner(content->contents->blocks, content->key,
+				 content->size_known ? content->size : UINT64_MAX);
 	leave_table(content);
 	content->contents->counters.contents--;
 	secret_fini(&content->link);
@@ -205,7 +207,8 @@ void content_break(struct content *content, const char *why)
 	while ((part = TAILQ_FIRST(&content->parts)))
 		part_drop(part);
 	/* After them: a block still pinned would stay, and be too small for another size. */
-	block_drop_owner(content->contents->blocks, content->key);
+	block_drop_owner(content->contents->blocks, content->key,
+			 content->size_known ? content->size : UINT64_MAX);
 	if (content->link_fetch)
 		fetch_cancel(content->link_fetch);
 	content->link_fetch = NULL;
@@ -246,15 +249,14 @@ static int missed(void *owner, int64_t asked_ms)
 		content_storage_note_failure(contents, content, asked_ms, failure.error);
 	contents->counters.failures++;
 	snprintf(failure.path, sizeof(failure.path), "%s", content->path);
-	snprintf(failure.what, sizeof(failure.what),
-		 "its bytes are not here within timeout=; they are still being fetched");
+	snprintf(failure.what, sizeof(failure.what), "its bytes did not come within timeout=");
 	failures_note(contents->failures, &failure);
 	return failure.error;
 }
 
 /* --- Reading --- */
 
-int content_open(struct content *content, bool first_bytes)
+static int open_in(struct content *content, bool first_bytes, bool foreground)
 {
 	struct part *part = TAILQ_FIRST(&content->parts);
 	int error;
@@ -264,11 +266,17 @@ int content_open(struct content *content, bool first_bytes)
 	if (content->size_known)
 		return 0;
 	if (part) { /* however far it is: a stream may not know the size before its end */
-		part_promote(part);
+		if (foreground)
+			part_promote(part);
 		return -EAGAIN;
 	}
-	error = content_fetch(content, 0, first_bytes ? FIRST_BYTES : 1);
+	error = content_fetch(content, 0, first_bytes ? FIRST_BYTES : 1, foreground);
 	return error ? error : -EAGAIN;
+}
+
+int content_open(struct content *content, bool first_bytes)
+{
+	return open_in(content, first_bytes, true);
 }
 
 size_t content_peek(struct content *content, uint64_t offset, size_t len, struct iovec *iov,
@@ -303,7 +311,7 @@ size_t contents_ahead_max(const struct contents *contents)
 
 int content_probe(struct content *content, bool first_bytes)
 {
-	int error = content_open(content, first_bytes);
+	int error = open_in(content, first_bytes, false);
 
 	content->probing = error == -EAGAIN;
 	return content->probing ? 0 : error;
@@ -349,6 +357,7 @@ int contents_new(uv_loop_t *loop, struct http *http, const struct config *config
 	contents->failures = failures;
 	contents->connections = config->connections;
 	contents->timeout_ms = config->timeout_ms;
+	contents->plain = strncasecmp(config->api_url, "http:", 5) == 0;
 	contents->breaker.timeout_ms = config->timeout_ms;
 	TAILQ_INIT(&contents->idle_contents);
 	TAILQ_INIT(&contents->foreground);
@@ -390,6 +399,7 @@ void contents_forget(struct contents *contents)
 	contents->pause_until_ms = 0;
 	breaker_success(&contents->breaker, loop_now_ms());
 	uv_timer_stop(&contents->probe_timer);
+	secret_fini(&contents->probe_link);
 	for (i = 0; i < CONTENT_BUCKETS; i++) {
 		for (content = contents->table[i]; content; content = content->next) {
 			content->failed.error = 0;
@@ -415,4 +425,16 @@ size_t contents_bytes(const struct contents *contents, size_t *ret_block_bytes)
 bool contents_breaker_open(const struct contents *contents)
 {
 	return contents->breaker.open;
+}
+
+bool contents_failing(const struct contents *contents)
+{
+	return contents->breaker.failing_since_ms != 0;
+}
+
+int64_t contents_pause_ms(const struct contents *contents)
+{
+	int64_t left_ms = contents->pause_until_ms - loop_now_ms();
+
+	return left_ms > 0 ? left_ms : 0;
 }

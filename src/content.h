@@ -27,8 +27,9 @@ struct content_counters {
 	uint64_t contents; /* known now: sizes, at least */
 	uint64_t requests; /* to storage, retries included */
 	uint64_t retries;
-	uint64_t bytes; /* received from storage */
-	uint64_t links; /* asked for */
+	uint64_t answers; /* whatever they said */
+	uint64_t bytes;	  /* received from storage */
+	uint64_t links;	  /* asked for */
 	uint64_t in_flight;
 	uint64_t reads; /* answered */
 	uint64_t bytes_read;
@@ -47,6 +48,10 @@ const struct content_counters *contents_counters(const struct contents *contents
 /* Bytes held in memory, and how many of them in blocks. */
 size_t contents_bytes(const struct contents *contents, size_t *ret_block_bytes);
 bool contents_breaker_open(const struct contents *contents);
+/* Whether storage has failed since it last answered. */
+bool contents_failing(const struct contents *contents);
+/* How long storage still wants to be left alone; 0: it does not. */
+int64_t contents_pause_ms(const struct contents *contents);
 
 /* Names the bytes of a version wherever a number is needed; never 0. Another one if they turn out
  * to have changed. */

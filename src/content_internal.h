@@ -22,9 +22,11 @@
  *   state      leaves on                                        to
  *   WAITING    pump has room, a link, and its time has come     SENT
  *   SENT       all bytes came                                   gone
- *              cut short, network, 5xx, 429, a wrong range      WAITING, after a back-off
+ *              cut short, network, 5xx, 429                     WAITING, after a back-off
+ *              an answer that does not fit, the first time      WAITING, after a back-off
  *              401, 403, 404, 410 with a link that may be old   WAITING, for a new link
  *              a redirect, two at most                          WAITING, for the new address
+ *              416 without a total                              WAITING, without a Range
  *              anything else, or no time left for another try   gone, and its waiters are told
  *   either     nobody wants it any more                         DROPPED: gone when the pump runs
  */
@@ -47,6 +49,7 @@ struct part {
 	int64_t sent_ms;		/* of the latest */
 	int64_t head_ms;		/* when its answer began */
 	int64_t due_ms;			/* while WAITING */
+	int64_t paused_ms;		/* since when, while paused */
 	unsigned int tries;
 	unsigned int redirects;
 	bool foreground; /* somebody waits */
@@ -58,6 +61,8 @@ struct part {
 	bool paused;
 	bool was_paused;     /* so storage is faster than the reader */
 	bool resume;	     /* the pump is to do that */
+	bool is_https;	     /* where it was sent to */
+	bool was_refused;    /* by storage, since the last progress */
 	bool doubted;	     /* an answer that did not fit has been asked for once more */
 	const char *problem; /* why the answer is not taken; static; or NULL */
 	int last_error;	     /* of the try before, or 0 */
@@ -123,6 +128,7 @@ struct contents {
 	struct part_list background;
 	struct part_list dropped;
 	int64_t pause_until_ms;
+	bool plain; /* the API is plain http, on loopback: so may storage be */
 	struct breaker breaker;
 	struct secret probe_link;
 	struct http_transfer *probe;
@@ -142,9 +148,9 @@ void content_wake(struct content *content);
 bool content_is_wanted(const struct content *content);
 
 /* content_plan.c */
-/* Sees to it that the byte at `offset` comes, with those to `end`, for somebody who waits. Returns
- * 0 or -errno. */
-int content_fetch(struct content *content, uint64_t offset, uint64_t end);
+/* Sees to it that the byte at `offset` comes, with those to `end`; in the foreground for somebody
+ * who waits. Returns 0 or -errno. */
+int content_fetch(struct content *content, uint64_t offset, uint64_t end, bool foreground);
 
 /* content_part.c */
 int part_new(struct content *content, uint64_t start, uint64_t end, bool foreground,

@@ -124,6 +124,8 @@ void part_promote(struct part *part)
 	TAILQ_REMOVE(&contents->background, part, in_contents);
 	part->foreground = true;
 	TAILQ_INSERT_TAIL(&contents->foreground, part, in_contents);
+	if (part->content->link_fetch)
+		fetch_promote(part->content->link_fetch);
 	content_storage_wake(contents);
 }
 
@@ -139,13 +141,13 @@ static void note(const struct part *part, int error, const struct http_response 
 	if (response)
 		failure.status = response->status;
 	snprintf(failure.path, sizeof(failure.path), "%s", content->path);
-	snprintf(
-		failure.what, sizeof(failure.what), "GET %s: %s",
-		part->location.value || content->link.value
-			? log_url(part->location.value ? part->location.value : content->link.value,
-				  url, sizeof(url))
-			: "of its link",
-		what);
+	snprintf(failure.what, sizeof(failure.what), "GET %s: %s",
+		 part->location.value || content->link.value
+			 ? log_origin(part->location.value ? part->location.value
+							   : content->link.value,
+				      url, sizeof(url))
+			 : "of its link",
+		 what);
 	failures_note(content->contents->failures, &failure);
 }
 
@@ -153,15 +155,14 @@ void part_fail(struct part *part, int error, const struct http_response *respons
 {
 	struct content *content = part->content;
 
-	if (part->foreground && content_is_wanted(content)) {
+	if (part->foreground && content_is_wanted(content))
 		content->contents->counters.failures++;
-		if (what)
-			note(part, error, response, what);
-	}
+	if ((part->foreground || content->probing) && content_is_wanted(content) && what)
+		note(part, error, response, what);
 	/* What was only read ahead may still be had when somebody waits for it. */
-	if (part->foreground) {
+	if (part->foreground || content->probing) {
 		content->failed.error = error;
-		content->failed.from = part->pos;
+		content->failed.from = content->size_known ? part->pos : 0;
 		content->failed.end = part->accepted ? part->end : part->ask_end;
 		content->failed.at_ms = loop_now_ms();
 	} else {
@@ -195,8 +196,8 @@ static void part_complete(struct part *part)
 static void part_again(struct part *part, int64_t wait_ms)
 {
 	part->accepted = false;
-	if (part->is_stream && part->ask_end < part->until)
-		part->ask_end = part->until;
+	if (part->is_stream) /* which may be anywhere by now */
+		part->ask_end = part->until > part->pos ? part->until : part->pos + 1;
 	part->due_ms = loop_now_ms() + wait_ms;
 	content_storage_wake(part->content->contents);
 }
@@ -245,14 +246,18 @@ static void part_refused(struct part *part, const struct http_response *response
 {
 	struct content *content = part->content;
 	bool is_current = content->link.value && part->link_serial == content->link_serial;
+	int error = response->status == 404 || response->status == 410 ? -ENOENT : -EACCES;
 
 	if (is_current && content->link_renewed) {
-		content_fail_link(content,
-				  response->status == 404 || response->status == 410 ? -ENOENT
-										     : -EACCES,
-				  response, "storage refuses a new download link too");
+		content_fail_link(content, error, response,
+				  "storage refuses a new download link too");
 		return;
 	}
+	if (part->was_refused) { /* just this range: another link would not help */
+		part_fail(part, error, response, "storage refuses a new download link too");
+		return;
+	}
+	part->was_refused = true;
 	if (is_current)
 		content_renew_link(content);
 	secret_fini(&part->location);
@@ -262,14 +267,12 @@ static void part_refused(struct part *part, const struct http_response *response
 
 static void part_redirected(struct part *part, const struct http_response *response)
 {
-	const char *from = part->location.value ? part->location.value : part->content->link.value;
 	const char *problem = "storage redirects to nowhere";
 
 	if (response->redirect)
-		problem = url_storage_problem(response->redirect);
+		problem = url_storage_problem(response->redirect, part->contents->plain);
 	/* Not back from https to plain http, not even on loopback. */
-	if (!problem && from && strncasecmp(from, "https:", 6) == 0 &&
-	    strncasecmp(response->redirect, "https:", 6) != 0)
+	if (!problem && part->is_https && strncasecmp(response->redirect, "https:", 6) != 0)
 		problem = "storage redirects from https to http";
 	if (!problem && part->redirects >= REDIRECTS_MAX)
 		problem = "storage redirects more than twice";
@@ -362,6 +365,7 @@ static void part_done(void *data, struct http_response *response)
 	part->transfer = NULL;
 	contents->counters.in_flight--;
 	content_storage_wake(contents);
+	contents->counters.answers += !http_server_failed(response);
 	if (!content)
 		return;
 	if (http_server_failed(response)) {
@@ -463,9 +467,13 @@ static int part_head(void *data, const struct http_head *head)
 	part->head_ms = loop_now_ms();
 	content->link_renewed = false;
 	content_storage_note_success(content->contents);
-	if (!knew_size && content->size_known) {
-		/* The one byte of a range still comes, so that its connection can serve again. */
-		content->probing = content->probing && !part->is_stream;
+	/* Nobody waits for the end of a stream to learn its length. */
+	if (part->end == PART_TO_END)
+		content->probing = false;
+	if (!content_is_wanted(content)) {
+		part_drop(part);
+		content_maybe_idle(content);
+	} else if (!knew_size && content->size_known) {
 		content_wake(content);
 	}
 	return !part->content ? -ECANCELED : 0;
@@ -513,15 +521,19 @@ static int stream_pause(struct part *part)
 {
 	struct content *content = part->content;
 
-	if (content_is_wanted(content) && part->contents->paused < PAUSED_MAX) {
-		part->paused = true;
-		part->was_paused = true;
-		part->contents->paused++;
-		return -EAGAIN;
+	content->probing = false;
+	if (!content_is_wanted(content) || part->contents->paused >= PAUSED_MAX) {
+		part_drop(part);
+		content_maybe_idle(content);
+		return -ECANCELED;
 	}
-	part_drop(part);
-	content_maybe_idle(content);
-	return -ECANCELED;
+	part->paused = true;
+	part->was_paused = true;
+	part->paused_ms = loop_now_ms();
+	part->contents->paused++;
+	content_storage_wake(part->contents); /* there is room for another */
+	content_wake(content);
+	return part->content ? -EAGAIN : -ECANCELED;
 }
 
 static int part_bytes(void *data, const char *bytes, size_t len)
@@ -549,7 +561,13 @@ static int part_bytes(void *data, const char *bytes, size_t len)
 	if (part->pos + len > part->reached) {
 		part->reached = part->pos + len;
 		part->tries = 1;
+		part->was_refused = false;
 		part->first_ms = loop_now_ms();
+		content_storage_note_success(part->contents);
+	}
+	if (part->ask_end == 1 && !part->is_stream && content->size > 1) {
+		part->pos += len; /* for the size alone: not worth a block */
+		return 0;
 	}
 	while (len > 0) {
 		size_t room = BLOCK_BYTES - part->pos % BLOCK_BYTES;
@@ -601,6 +619,7 @@ int part_send(struct part *part, int64_t now_ms)
 	if (error)
 		return error;
 	part->problem = NULL;
+	part->is_https = strncasecmp(link->value, "https:", 6) == 0;
 	part->from = part->pos;
 	part->was_paused = false;
 	part->is_cut = false;

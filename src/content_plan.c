@@ -136,7 +136,7 @@ static bool make_room(struct content *content)
 	if (content->part_count < PARTS_MAX)
 		return true;
 	TAILQ_FOREACH (part, &content->parts, in_content) {
-		if (part->paused || !part->foreground) {
+		if ((part->paused && !part->resume) || !part->foreground) {
 			part_drop(part);
 			return true;
 		}
@@ -173,14 +173,26 @@ static void judge_long(struct part *part)
 	part_cut(part, part->pos - part->pos % BLOCK_BYTES + PART_MAX);
 }
 
-/* Sees to it that the byte at `offset` comes, with those to `end`. */
-int content_fetch(struct content *content, uint64_t offset, uint64_t end)
+/* Paused for so long that its connection may be dead, such as after a suspend: to find that out
+ * takes longer than to ask anew. */
+static bool is_stale(const struct part *part)
+{
+	return part->paused && !part->resume &&
+	       loop_now_ms() - part->paused_ms > part->contents->timeout_ms;
+}
+
+int content_fetch(struct content *content, uint64_t offset, uint64_t end, bool foreground)
 {
 	struct part *part = part_for(content, offset);
 	int error = refusal(content, offset);
 
+	if (part && is_stale(part)) {
+		part_drop(part);
+		part = part_for(content, offset);
+	}
 	if (part) {
-		part_promote(part);
+		if (foreground)
+			part_promote(part);
 		part_extend(part, end);
 		judge_long(part);
 		return 0;
@@ -190,7 +202,7 @@ int content_fetch(struct content *content, uint64_t offset, uint64_t end)
 	if (!make_room(content))
 		return 0; /* the end of another part wakes who waits */
 	return part_new(content, fetch_start_of(content, offset), gap_end(content, offset, end),
-			true, &part);
+			foreground, &part);
 }
 
 /* Lets what is held back come to `target`: the first part that still has bytes for a reader at
@@ -206,7 +218,9 @@ static void extend(struct content *content, uint64_t end, uint64_t target)
 		    part->pos < target && (!first || part->pos < first->pos))
 			first = part;
 	}
-	if (first && (!first->paused || target >= first->pos + (target - end) / 2))
+	if (first && is_stale(first))
+		part_drop(first);
+	else if (first && (!first->paused || target >= first->pos + (target - end) / 2))
 		part_extend(first, target);
 }
 
@@ -281,7 +295,7 @@ static void leave_longs(struct content *content)
 		return;
 	for (part = TAILQ_FIRST(&content->parts); part; part = next) {
 		next = TAILQ_NEXT(part, in_content);
-		if (part->is_long && part->paused)
+		if (part->is_long && part->paused && !part->resume)
 			part_drop(part);
 	}
 }
@@ -310,11 +324,13 @@ int content_want(struct content *content, struct readahead *readahead, uint64_t 
 	if (content->broken)
 		return content->broken;
 	if (missing < end)
-		error = content_fetch(content, missing, part_end_of(content, missing, end, lead));
+		error = content_fetch(content, missing, part_end_of(content, missing, end, lead),
+				      true);
 	/* The rest may be further on, behind a part that is on its way. */
 	missing = first_uncovered(content, missing, end);
 	if (!error && missing < end)
-		error = content_fetch(content, missing, part_end_of(content, missing, end, lead));
+		error = content_fetch(content, missing, part_end_of(content, missing, end, lead),
+				      true);
 	if (!error && lead > 0)
 		read_ahead(content, end, lead);
 	else if (lead == 0)

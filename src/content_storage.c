@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Most parts sent that somebody waits for; what is only read ahead must fit into connections=, so
- * that it never stands in the way of these. */
+/* Most parts sent that somebody waits for; what is only read ahead must fit into connections=, and
+ * into less than these, so that it never stands in their way. */
 #define FOREGROUND_MAX 64
+#define BACKGROUND_MAX 32
 
 /* --- Links --- */
 
@@ -50,7 +51,7 @@ static void on_link(void *data, int error, struct provider_result *result)
 
 	content->link_fetch = NULL;
 	if (!error) {
-		problem = url_storage_problem(result->link.value);
+		problem = url_storage_problem(result->link.value, contents->plain);
 		error = problem ? -EBADMSG : 0;
 	}
 	if (error) {
@@ -63,8 +64,7 @@ static void on_link(void *data, int error, struct provider_result *result)
 	content_maybe_idle(content);
 }
 
-/* Its parts wait for it, so it is in the foreground. */
-static int ask_link(struct content *content)
+static int ask_link(struct content *content, bool foreground)
 {
 	struct contents *contents = content->contents;
 	struct provider_resource wanted = {
@@ -76,8 +76,8 @@ static int ask_link(struct content *content)
 	if (content->link_fetch)
 		return 0;
 	contents->counters.links++;
-	return fetch_start(contents->fetcher, &wanted, content->path, NULL, true, on_link, content,
-			   &content->link_fetch);
+	return fetch_start(contents->fetcher, &wanted, content->path, NULL, foreground, on_link,
+			   content, &content->link_fetch);
 }
 
 void content_renew_link(struct content *content)
@@ -142,6 +142,8 @@ static void on_probe_answer(void *data, struct http_response *response)
 	struct contents *contents = data;
 
 	contents->probe = NULL;
+	if (!contents->breaker.open) /* something else was faster */
+		return;
 	if (http_server_failed(response))
 		probe_later(contents, response->retry_after_ms);
 	else
@@ -158,6 +160,10 @@ static void on_probe_timer(uv_timer_t *timer)
 	};
 	int error = -ENOENT;
 
+	if (contents->probe) { /* of the time the breaker was open before */
+		probe_later(contents, 0);
+		return;
+	}
 	if (contents->probe_link.value)
 		request.url = strdup(contents->probe_link.value);
 	if (request.url)
@@ -241,7 +247,7 @@ static void pump_list(struct contents *contents, struct part_list *list, size_t 
 		next = TAILQ_NEXT(part, in_contents);
 		if (!part->transfer && part->due_ms <= now_ms && !content->link.value &&
 		    !part->location.value) {
-			error = ask_link(content);
+			error = ask_link(content, part->foreground);
 			if (error) {
 				content_fail_link(content, error, NULL,
 						  "the download link cannot be asked for");
@@ -319,7 +325,10 @@ static void pump(uv_idle_t *idle)
 		fail_waiting(contents, contents->breaker.error, "storage does not answer");
 	else if (now_ms >= contents->pause_until_ms) {
 		pump_list(contents, &contents->foreground, FOREGROUND_MAX, now_ms);
-		pump_list(contents, &contents->background, contents->connections, now_ms);
+		pump_list(contents, &contents->background,
+			  contents->connections < BACKGROUND_MAX ? contents->connections
+								 : BACKGROUND_MAX,
+			  now_ms);
 	}
 	set_timer(contents, now_ms);
 }

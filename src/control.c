@@ -66,6 +66,22 @@ static void print_old(void *data, const char *path, int64_t age_ms, bool old, in
 		buf_append_str(lists->out, listing ? "shown as it was\n" : "not shown\n");
 }
 
+/* Whether storage answers, in a word, for both status files. */
+static const char *storage_word(const struct contents *contents)
+{
+	const struct content_counters *counters = contents_counters(contents);
+
+	if (contents_breaker_open(contents))
+		return "down";
+	if (contents_failing(contents))
+		return "failing";
+	if (contents_pause_ms(contents) > 0)
+		return "limiting";
+	if (counters->answers)
+		return "answering";
+	return counters->requests ? "asked, no answer yet" : "not asked yet";
+}
+
 static void print_contents(const struct control *control, struct buf *out)
 {
 	const struct content_counters *counters;
@@ -76,15 +92,15 @@ static void print_contents(const struct control *control, struct buf *out)
 		return;
 	counters = contents_counters(control->contents);
 	bytes = contents_bytes(control->contents, &block_bytes);
+	buf_printf(out, "storage        %s", storage_word(control->contents));
+	if (contents_pause_ms(control->contents))
+		buf_printf(out, ", for another %" PRId64 " s",
+			   contents_pause_ms(control->contents) / 1000 + 1);
 	buf_printf(out,
-		   "storage        %s; %" PRIu64 " requests, %" PRIu64
-		   " under way; %.1f of %zu MiB "
-		   "of bytes cached\n",
-		   contents_breaker_open(control->contents) ? "down"
-		   : counters->bytes			    ? "answering"
-							    : "not asked yet",
+		   "; %" PRIu64 " requests, %" PRIu64 " under way; %.1f of %.1f MiB of bytes "
+		   "cached\n",
 		   counters->requests, counters->in_flight, (double)bytes / (1 << 20),
-		   config_memory_contents(control->config) >> 20);
+		   (double)config_memory_contents(control->config) / (1 << 20));
 }
 
 int control_print_status(const struct control *control, struct buf *out)
@@ -116,10 +132,11 @@ int control_print_status(const struct control *control, struct buf *out)
 		buf_printf(out, ", last try: %s", failures_errno_name(token_error(token)));
 	buf_append_str(out, "\n");
 	control->ops->describe(control->provider, out);
-	buf_printf(
-		out, "listings       %" PRIu64 " cached, %u past ttl, %u failed; %.1f of %zu MiB\n",
-		tree->listings, lists.old, lists.failed, (double)listing_bytes_alive() / (1 << 20),
-		config_memory_listings(control->config) >> 20);
+	buf_printf(out,
+		   "listings       %" PRIu64 " cached, %u past ttl, %u failed; %.1f of %.1f MiB\n",
+		   tree->listings, lists.old, lists.failed,
+		   (double)listing_bytes_alive() / (1 << 20),
+		   (double)config_memory_listings(control->config) / (1 << 20));
 	buf_printf(out,
 		   "requests       %" PRIu64 " sent, %" PRIu64 " of them retries; %" PRIu64
 		   " under way; tokens asked for: %" PRIu64 "\n",
@@ -169,8 +186,11 @@ static int print_status_json(const struct control *control, struct buf *out)
 	cJSON_AddNumberToObject(root, "requests_in_flight", (double)fetches->in_flight);
 	cJSON_AddNumberToObject(root, "waiting", (double)wait_counters(control->room)->waiting);
 	cJSON_AddNumberToObject(root, "errors", (double)control->failures->total);
+	cJSON_AddNumberToObject(root, "process", getpid());
+	cJSON_AddStringToObject(root, "storage",
+				control->contents ? storage_word(control->contents) : "off");
 	/* An object that lacks a member for want of memory would mislead. */
-	text = cJSON_GetArraySize(root) == 14 ? cJSON_Print(root) : NULL;
+	text = cJSON_GetArraySize(root) == 16 ? cJSON_Print(root) : NULL;
 	error = text ? buf_printf(out, "%s\n", text) : -ENOMEM;
 	cJSON_free(text);
 	cJSON_Delete(root);

@@ -109,6 +109,8 @@ static const char *storage_advice(int error)
 	case -EACCES:
 		return "the document's bytes are refused, by the server that the line names; if "
 		       "that lasts, ask the vendor";
+	case -EBUSY:
+		return "the server that the line names asks for fewer requests; wait";
 	case -ENOENT:
 		return "the server that the line names does not have these bytes";
 	case -EBADMSG:
@@ -120,7 +122,7 @@ static const char *storage_advice(int error)
 
 static const char *advice_on(const struct failure *failure)
 {
-	if (strncmp(failure->path, "files/", 6) == 0)
+	if (strncmp(failure->path, "files/", 6) == 0 && strncmp(failure->what, "GET ", 4) == 0)
 		return storage_advice(failure->error);
 	if (strncmp(failure->path, "search/", 7) == 0 && failure->error == -EFBIG)
 		return "add a term that fewer documents match";

@@ -53,7 +53,7 @@ void fetch_cancel(struct fetch *fetch)
 	while ((call = TAILQ_FIRST(&fetch->calls)))
 		call_free(call);
 	TAILQ_REMOVE(list_of(fetch), fetch, link);
-	fetch->fetcher->started -= fetch->started;
+	fetch->fetcher->started -= fetch->started && !fetch->is_light;
 	fetch->fetcher->ops->task_free(fetch->task);
 	listing_unref(fetch->previous);
 	fetcher_wake(fetch->fetcher); /* there is room now */
@@ -147,7 +147,7 @@ static void fetch_advance(struct fetch *fetch)
 	error = fetch->fetcher->ops->task_finish(fetch->task, fetch->previous, loop_wall_ns(),
 						 &result);
 	if (error) {
-		fetch_fail(fetch, error, NULL, "the listing could not be built");
+		fetch_fail(fetch, error, NULL, "the answers could not be put together");
 		return;
 	}
 	if (result.note[0]) {
@@ -166,7 +166,7 @@ static void call_fail(struct call *call, int error, const struct http_response *
 		      const char *what)
 {
 	char text[sizeof(((struct failure *)NULL)->what)];
-	char url[128];
+	char url[256];
 
 	snprintf(text, sizeof(text), "%s %s: %s", call->request.method,
 		 log_url(call->request.url, url, sizeof(url)), what);
@@ -321,7 +321,7 @@ int fetch_start(struct fetcher *fetcher, const struct provider_resource *resourc
 
 	TAILQ_FOREACH (fetch, &fetcher->background, link)
 		queued++;
-	if (!foreground && queued >= BACKGROUND_QUEUE_MAX)
+	if (!foreground && queued >= BACKGROUND_QUEUE_MAX && resource->level != PROVIDER_LINK)
 		return -EAGAIN;
 	fetch = calloc(1, sizeof(*fetch));
 	if (!fetch)
@@ -341,6 +341,7 @@ int fetch_start(struct fetcher *fetcher, const struct provider_resource *resourc
 	}
 	fetch->previous = previous ? listing_ref(previous) : NULL;
 	fetch->foreground = foreground;
+	fetch->is_light = resource->level == PROVIDER_LINK;
 	fetch->done = done;
 	fetch->data = data;
 	TAILQ_INSERT_TAIL(list_of(fetch), fetch, link);

@@ -33,6 +33,7 @@ struct fetch {
 	TAILQ_HEAD(, call) calls;
 	bool foreground;
 	bool started;	/* a request was sent: what was received adds up */
+	bool is_light;	/* a link: nothing adds up, so the bounds on that do not hold it up */
 	bool exhausted; /* the task has no request until an answer comes */
 	char *path;
 	void (*done)(void *data, int error, struct provider_result *result);

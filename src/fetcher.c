@@ -154,7 +154,7 @@ static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, const st
 	int error;
 
 	TAILQ_FOREACH (fetch, list, link) {
-		if (!fetch->started && !may_start(fetcher, fetch->foreground))
+		if (!fetch->started && !fetch->is_light && !may_start(fetcher, fetch->foreground))
 			continue;
 		call = fetch_ready_call(fetch, now_ms);
 		if (call)
@@ -162,7 +162,7 @@ static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, const st
 	}
 	if (!call)
 		return false;
-	fetcher->started += !fetch->started;
+	fetcher->started += !fetch->started && !fetch->is_light;
 	fetch->started = true;
 	TAILQ_REMOVE(list, fetch, link);
 	TAILQ_INSERT_TAIL(list, fetch, link);

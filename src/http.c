@@ -64,11 +64,15 @@ struct http_socket {
 
 static void transfer_free(struct http_transfer *transfer)
 {
+	struct curl_slist *header;
+
 	*transfer->link = transfer->next;
 	if (transfer->next)
 		transfer->next->link = transfer->link;
 	curl_multi_remove_handle(transfer->http->multi, transfer->easy);
 	curl_easy_cleanup(transfer->easy);
+	for (header = transfer->headers; header; header = header->next)
+		explicit_bzero(header->data, strlen(header->data)); /* the bearer token */
 	curl_slist_free_all(transfer->headers);
 	if (transfer->body)
 		explicit_bzero(transfer->body, transfer->body_len);
@@ -116,8 +120,10 @@ static void log_transfer(const struct http_transfer *transfer)
 	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
 	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &took_us);
 	log_debug("%s %s: status %ld, %zu bytes, %lld ms%s%s", method,
-		  log_url(url, shown, sizeof(shown)), response->status, response->body.len,
-		  (long long)took_us / 1000, response->error ? ", " : "", response->text);
+		  transfer->http->kind == HTTP_API ? log_url(url, shown, sizeof(shown))
+						   : log_origin(url, shown, sizeof(shown)),
+		  response->status, response->body.len, (long long)took_us / 1000,
+		  response->error ? ", " : "", response->text);
 }
 
 /* The value of a header of the answer, or NULL. Valid until the next call. */
@@ -128,44 +134,6 @@ static const char *header_value(const struct http_transfer *transfer, const char
 	if (curl_easy_header(transfer->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
 		return NULL;
 	return header->value;
-}
-
-/* 1 to 18 digits, so that nothing overflows. */
-static bool take_number(const char **at, uint64_t *ret_number)
-{
-	size_t len = strspn(*at, "0123456789");
-
-	if (len < 1 || len > 18)
-		return false;
-	*ret_number = strtoull(*at, NULL, 10);
-	*at += len;
-	return true;
-}
-
-void http_parse_content_range(const char *value, struct http_head *head)
-{
-	const char *at = value + strlen("bytes ");
-	uint64_t from = 0;
-	uint64_t last = 0;
-	uint64_t total;
-	bool is_range;
-
-	head->has_range = false;
-	if (strncasecmp(value, "bytes ", strlen("bytes ")) != 0)
-		return;
-	is_range = *at != '*';
-	if (!is_range)
-		at++;
-	else if (!take_number(&at, &from) || *at++ != '-' || !take_number(&at, &last))
-		return;
-	if (*at++ != '/' || !take_number(&at, &total) || *at != '\0')
-		return;
-	if (is_range && (from > last || last >= total))
-		return;
-	head->range_from = from;
-	head->range_end = is_range ? last + 1 : from;
-	head->range_total = total;
-	head->has_range = true;
 }
 
 static void read_head(struct http_transfer *transfer)
@@ -227,7 +195,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 	response->retry_after_ms = -1;
 	if (retry_after)
 		response->retry_after_ms = http_parse_retry_after(retry_after, time(NULL));
-	if (code == CURLE_OK && is_for_sink(transfer))
+	if (code == CURLE_OK && !transfer->refused_error && is_for_sink(transfer))
 		transfer->refused_error = tell_head(transfer);
 	else if (transfer->sink && !transfer->head_told)
 		read_head(transfer);
@@ -524,6 +492,9 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	CURL *easy = transfer->easy;
 	int64_t timeout_ms = transfer->http->timeout_ms;
 	bool plain = strncasecmp(request->url, "http:", 5) == 0;
+	/* Of each HTTP/2 stream that is paused libcurl would hold up to 32 MiB, and several ranges
+	 * are asked for because one connection may be slow. */
+	bool multiplexed = !plain && transfer->http->kind == HTTP_API;
 	CURLcode code;
 
 	/* None of these can fail: they take no copy. */
@@ -550,9 +521,9 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	/* Wait for a connection to tell whether it multiplexes instead of opening sixteen. Plain
 	 * HTTP cannot, so there is nothing to wait for. */
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, plain ? 0L : 1L);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, multiplexed ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-			 plain ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+			 multiplexed ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	if (strcmp(request->method, "POST") == 0) {
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body ? transfer->body : "");
@@ -615,7 +586,10 @@ void http_cancel(struct http_transfer *transfer)
 
 void http_resume(struct http_transfer *transfer)
 {
-	curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+	CURLcode code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+
+	if (code) /* the sink refused what was waiting: curl would not say so by itself */
+		transfer_finish(transfer, code);
 }
 
 bool http_server_failed(const struct http_response *response)
@@ -653,40 +627,4 @@ int http_request_header(struct http_request *request, const char *name, const ch
 		return 0;
 	}
 	return -E2BIG;
-}
-
-int http_escape(struct buf *out, const char *text, size_t len)
-{
-	char *escaped;
-	int error;
-
-	if (len == 0)
-		return 0; /* curl would take 0 to mean strlen */
-	escaped = curl_easy_escape(NULL, text, (int)len);
-	error = escaped ? buf_append_str(out, escaped) : -ENOMEM;
-	if (escaped)
-		explicit_bzero(escaped, strlen(escaped)); /* it may be the client secret */
-	curl_free(escaped);
-	return error;
-}
-
-int64_t http_parse_retry_after(const char *value, int64_t wall_now_s)
-{
-	char *end;
-	long long seconds;
-	time_t date;
-
-	errno = 0;
-	seconds = strtoll(value, &end, 10);
-	if (end == value || *end != '\0') {
-		date = curl_getdate(value, NULL);
-		if (date == -1)
-			return -1;
-		seconds = date > wall_now_s ? (long long)date - wall_now_s : 0;
-	}
-	if (seconds < 0)
-		return -1;
-	if (errno == ERANGE || seconds > HTTP_RETRY_AFTER_MAX_MS / 1000)
-		return HTTP_RETRY_AFTER_MAX_MS;
-	return seconds * 1000;
 }

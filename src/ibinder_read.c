@@ -273,8 +273,10 @@ static int add_listed(struct provider_task *task, struct json document)
 			task->shifted = true;
 		return 0;
 	}
-	if (query && task->found == QUERY_DOCUMENTS_MAX)
+	if (query && task->found == QUERY_DOCUMENTS_MAX) {
+		task->cut = true;
 		return 0;
+	}
 	error = add_document(task, kind, id.data, document);
 	if (!error)
 		task->found++;
@@ -330,7 +332,7 @@ static uint64_t pages_to_read(struct provider_task *task, uint64_t pages)
 		return pages;
 	if (shown == 0)
 		shown = 1; /* and of that the first QUERY_DOCUMENTS_MAX */
-	task->cut = pages > shown || task->total > QUERY_DOCUMENTS_MAX;
+	task->cut = task->cut || pages > shown || task->total > QUERY_DOCUMENTS_MAX;
 	return pages > shown ? shown : pages;
 }
 

@@ -123,3 +123,15 @@ const char *log_url(const char *url, char *out, size_t size)
 			 host);
 	return out;
 }
+
+const char *log_origin(const char *url, char *out, size_t size)
+{
+	char *path;
+
+	log_url(url, out, size);
+	path = strstr(out, "://");
+	path = strchr(path ? path + strlen("://") : out, '/');
+	if (path)
+		*path = '\0';
+	return out;
+}

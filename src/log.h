@@ -24,5 +24,7 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 /* A URL fit for showing: scheme, host, port and path. Writes at most `size` bytes with the NUL and
  * returns `out`. */
 const char *log_url(const char *url, char *out, size_t size);
+/* Of an address that is a secret: scheme, host and port. As log_url otherwise. */
+const char *log_origin(const char *url, char *out, size_t size);
 
 #endif

@@ -28,7 +28,7 @@ bool url_host_is_loopback(const char *host)
 	return strcmp(host, "[::1]") == 0 || strcasecmp(host, "localhost") == 0;
 }
 
-const char *url_storage_problem(const char *text)
+const char *url_storage_problem(const char *text, bool plain)
 {
 	CURLU *url CLEANUP(cleanup_url) = curl_url();
 	char *scheme CLEANUP(cleanup_curl_text) = NULL;
@@ -40,7 +40,7 @@ const char *url_storage_problem(const char *text)
 	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		return "the download link is no URL";
 	if (strcasecmp(scheme, "https") != 0 &&
-	    (strcasecmp(scheme, "http") != 0 || !url_host_is_loopback(host)))
+	    (!plain || strcasecmp(scheme, "http") != 0 || !url_host_is_loopback(host)))
 		return "the download link is not https";
 	if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK)
 		return "the download link holds a user name";

@@ -9,8 +9,8 @@
 bool url_host_is_loopback(const char *host);
 
 /* What is wrong with an address that a server chose to have bytes fetched from, or NULL: it must be
- * https, or plain http to loopback, without user name and password. Static text that does not
+ * https, or (`plain`) http to loopback, without user name and password. Static text that does not
  * repeat the address, which is a secret. */
-const char *url_storage_problem(const char *url);
+const char *url_storage_problem(const char *url, bool plain);
 
 #endif

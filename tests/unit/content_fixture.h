@@ -218,6 +218,7 @@ static inline void release_all(void)
 static inline int set_up_contents(void **state)
 {
 	struct config config = {
+		.api_url = (char *)"http://127.0.0.1", /* so links may be plain http too */
 		.memory = contents_memory,
 		.content = true,
 		.connections = CONNECTIONS,

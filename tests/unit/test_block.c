@@ -177,7 +177,7 @@ static void test_an_owner_is_dropped_whole(void **state)
 	}
 	pinned = block_find(cache, OWNER, 2);
 	block_pin(pinned);
-	block_drop_owner(cache, OWNER);
+	block_drop_owner(cache, OWNER, UINT64_MAX);
 	for (uint64_t i = 0; i < 5; i++) {
 		assert_non_null(block_find(cache, OWNER + 1, i));
 		assert_ptr_equal(block_find(cache, OWNER, i), i == 2 ? pinned : NULL);
@@ -187,7 +187,7 @@ static void test_an_owner_is_dropped_whole(void **state)
 	assert_int_equal(held(), 6 * COST(100));
 	assert_int_equal(block_cache_counters(cache)->evictions, 0);
 	block_unpin(pinned);
-	block_drop_owner(cache, OWNER);
+	block_drop_owner(cache, OWNER, UINT64_MAX);
 	assert_null(block_find(cache, OWNER, 2));
 	tear_down();
 }

@@ -51,7 +51,7 @@ static void test_links_that_may_be_used(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(links); i++) {
-		const char *problem = url_storage_problem(links[i]);
+		const char *problem = url_storage_problem(links[i], true);
 
 		if (problem)
 			fail_msg("%s: %s", links[i], problem);
@@ -91,18 +91,21 @@ static void test_links_that_may_not(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		const char *problem = url_storage_problem(table[i].link);
+		const char *problem = url_storage_problem(table[i].link, true);
 
 		if (!problem || !strstr(problem, table[i].part))
 			fail_msg("%s: %s", table[i].link, problem ? problem : "is taken");
 		assert_null(strstr(problem, SIGNATURE));
 	}
+	/* The API's own being https, storage's must be too. */
+	assert_non_null(url_storage_problem("http://127.0.0.1/", false));
+	assert_null(url_storage_problem("https://127.0.0.1/", false));
 	/* Schemes that not every libcurl can parse are refused either way. */
-	assert_non_null(url_storage_problem("file:///etc/passwd"));
-	assert_non_null(url_storage_problem("file://localhost/etc/passwd"));
-	assert_non_null(url_storage_problem("gopher://127.0.0.1/"));
-	assert_non_null(url_storage_problem("data:text/plain,x"));
-	assert_non_null(url_storage_problem("javascript:alert(1)"));
+	assert_non_null(url_storage_problem("file:///etc/passwd", true));
+	assert_non_null(url_storage_problem("file://localhost/etc/passwd", true));
+	assert_non_null(url_storage_problem("gopher://127.0.0.1/", true));
+	assert_non_null(url_storage_problem("data:text/plain,x", true));
+	assert_non_null(url_storage_problem("javascript:alert(1)", true));
 }
 
 int main(void)

@@ -1,0 +1,84 @@
+/* http_text.c: what stands in headers and addresses: Content-Range, Retry-After, percent-encoding.
+ * Pure. */
+#include "http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* 1 to 18 digits, so that nothing overflows. */
+static bool take_number(const char **at, uint64_t *ret_number)
+{
+	size_t len = strspn(*at, "0123456789");
+
+	if (len < 1 || len > 18)
+		return false;
+	*ret_number = strtoull(*at, NULL, 10);
+	*at += len;
+	return true;
+}
+
+void http_parse_content_range(const char *value, struct http_head *head)
+{
+	const char *at = value + strlen("bytes ");
+	uint64_t from = 0;
+	uint64_t last = 0;
+	uint64_t total;
+	bool is_range;
+
+	head->has_range = false;
+	if (strncasecmp(value, "bytes ", strlen("bytes ")) != 0)
+		return;
+	is_range = *at != '*';
+	if (!is_range)
+		at++;
+	else if (!take_number(&at, &from) || *at++ != '-' || !take_number(&at, &last))
+		return;
+	if (*at++ != '/' || !take_number(&at, &total) || *at != '\0')
+		return;
+	if (is_range && (from > last || last >= total))
+		return;
+	head->range_from = from;
+	head->range_end = is_range ? last + 1 : from;
+	head->range_total = total;
+	head->has_range = true;
+}
+
+int http_escape(struct buf *out, const char *text, size_t len)
+{
+	char *escaped;
+	int error;
+
+	if (len == 0)
+		return 0; /* curl would take 0 to mean strlen */
+	escaped = curl_easy_escape(NULL, text, (int)len);
+	error = escaped ? buf_append_str(out, escaped) : -ENOMEM;
+	if (escaped)
+		explicit_bzero(escaped, strlen(escaped)); /* it may be the client secret */
+	curl_free(escaped);
+	return error;
+}
+
+int64_t http_parse_retry_after(const char *value, int64_t wall_now_s)
+{
+	char *end;
+	long long seconds;
+	time_t date;
+
+	errno = 0;
+	seconds = strtoll(value, &end, 10);
+	if (end == value || *end != '\0') {
+		date = curl_getdate(value, NULL);
+		if (date == -1)
+			return -1;
+		seconds = date > wall_now_s ? (long long)date - wall_now_s : 0;
+	}
+	if (seconds < 0)
+		return -1;
+	if (errno == ERANGE || seconds > HTTP_RETRY_AFTER_MAX_MS / 1000)
+		return HTTP_RETRY_AFTER_MAX_MS;
+	return seconds * 1000;
+}
