@@ -207,6 +207,12 @@ static void set_timer(struct fetcher *fetcher, int64_t now_ms)
 		loop_timer_start(&fetcher->timer, on_timer, due_ms - now_ms);
 }
 
+/* What nobody waits for leaves a connection to who comes next: it may hang for long. */
+static size_t background_max(const struct fetcher *fetcher)
+{
+	return fetcher->connections > 1 ? fetcher->connections - 1 : 1;
+}
+
 static void pump(uv_idle_t *idle)
 {
 	struct fetcher *fetcher = idle->data;
@@ -232,7 +238,8 @@ static void pump(uv_idle_t *idle)
 	while (bearer && now_ms >= fetcher->pause_until_ms &&
 	       fetcher->counters.in_flight < fetcher->connections) {
 		if (!pump_list(fetcher, &fetcher->foreground, bearer, serial, now_ms) &&
-		    !pump_list(fetcher, &fetcher->background, bearer, serial, now_ms))
+		    (fetcher->counters.in_flight >= background_max(fetcher) ||
+		     !pump_list(fetcher, &fetcher->background, bearer, serial, now_ms)))
 			break;
 		bearer = token_get(fetcher->token, &serial);
 	}

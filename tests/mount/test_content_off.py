@@ -136,7 +136,7 @@ def test_control_files_are_read_whole_however_often(mount, name):
             assert content.splitlines()[-1:] == [] or content.splitlines()[-1].startswith(last)
             assert content.count(last) >= 1
             if name == "status.json":
-                assert len(json.loads(content)) == 14
+                assert len(json.loads(content)) == 16
         assert len(run("head", "-c", "5", str(path)).encode()) == min(5, os.stat(path).st_size)
 
 

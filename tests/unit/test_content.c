@@ -172,7 +172,7 @@ static void test_nobody_waits_for_anothers_download(void **state)
 	storage.size = 300 * KIB;
 	HOLDS(STORAGE "slow", FOREVER);
 	for (size_t i = 0; i < 20; i++) {
-		char version[16];
+		char version[32];
 
 		snprintf(version, sizeof(version), "slow%zu", i);
 		start_open(i, version);

@@ -140,7 +140,7 @@ static void test_two_hundred_streams(void **state)
 	(void)state;
 	storage.size = 600 * KIB;
 	for (size_t i = 0; i < 200; i++) {
-		char version[16];
+		char version[32];
 
 		snprintf(version, sizeof(version), "s%zu", i);
 		start_open(i, version);
