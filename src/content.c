@@ -271,6 +271,9 @@ static int open_in(struct content *content, bool first_bytes, bool foreground)
 		return -EAGAIN;
 	}
 	error = content_fetch(content, 0, first_bytes ? FIRST_BYTES : 1, foreground);
+	part = TAILQ_FIRST(&content->parts);
+	if (!error && part)
+		part->size_only = !first_bytes;
 	return error ? error : -EAGAIN;
 }
 

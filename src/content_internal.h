@@ -58,6 +58,7 @@ struct part {
 	bool plain;	 /* asked for without a Range */
 	bool is_long;	 /* a range longer than what is wanted now: held back like a stream */
 	bool is_cut;	 /* it ends before its answer does */
+	bool size_only;	 /* nobody wants its one byte */
 	bool paused;
 	bool was_paused;     /* so storage is faster than the reader */
 	bool resume;	     /* the pump is to do that */

@@ -565,7 +565,7 @@ static int part_bytes(void *data, const char *bytes, size_t len)
 		part->first_ms = loop_now_ms();
 		content_storage_note_success(part->contents);
 	}
-	if (part->ask_end == 1 && !part->is_stream && content->size > 1) {
+	if (part->size_only && !part->is_stream) {
 		part->pos += len; /* for the size alone: not worth a block */
 		return 0;
 	}

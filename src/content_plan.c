@@ -34,6 +34,7 @@
 #define PARTS_MAX 8
 /* What failed is not tried again sooner, however many want it. */
 #define ERROR_TTL_MS 1000
+
 static uint64_t end_of(const struct part *part)
 {
 	return part->accepted ? part->end : part->ask_end;

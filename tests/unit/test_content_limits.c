@@ -231,7 +231,11 @@ static void test_a_probe_leaves_no_block(void **state)
 	assert_string_equal(range_of(0), "bytes=0-0");
 	contents_bytes(contents, &block_bytes);
 	assert_int_equal(block_bytes, 0);
+	/* Somebody may want just that byte. */
 	assert_int_equal(open_reader(0, "v"), 0);
+	assert_int_equal(read_some(0, 40 * MIB, 4096), 0);
+	assert_int_equal(read_some(0, 0, 1), 0);
+	assert_int_equal(counters()->requests, 3);
 	assert_int_equal(read_some(0, 0, 4096), 0);
 }
 
