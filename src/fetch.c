@@ -373,8 +373,9 @@ int fetch_missed_deadline(struct fetch *fetch, int64_t since_ms)
 	}
 	if (!failure.error && token_life_ms(fetcher->token) == 0)
 		failure.error = token_last_error(fetcher->token);
-	if (fetcher_pause_ms(fetcher) > 0 && failure.error != -EBUSY)
-		failure = (struct failure){.error = -EBUSY}; /* another fetch met the limit */
+	/* Another fetch met the limit, and the pause took most of that time. */
+	if (fetcher->pause_until_ms > since_ms + fetcher->timeout_ms / 2 && failure.error != -EBUSY)
+		failure = (struct failure){.error = -EBUSY};
 	if (!failure.error)
 		failure.error = -ETIMEDOUT;
 	/* No answer at all in that time; with some, the resource is merely large. */

@@ -216,6 +216,28 @@ static void test_a_pause_that_nobody_can_wait_out(void **state)
 	assert_false(fetcher_breaker_open(fetcher));
 }
 
+/* A call that went out only when the pause had ended is not the server's slowness. */
+static void test_a_deadline_just_after_a_pause(void **state)
+{
+	int64_t since_ms;
+
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
+	HOLDS(DRIVE_URL, 1);
+	start(0, NULL, false);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	skip_until_request(100);
+	assert_int_equal(await(0), 0);
+	start(1, "A", true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	since_ms = loop_now_ms() - TIMEOUT_MS;
+	assert_int_equal(fetch_missed_deadline(outcomes[1].fetch, since_ms), -EBUSY);
+	assert_int_equal(fetcher_failing_since(fetcher), 0);
+	/* Of who came when it was over, the server let down all. */
+	since_ms += TIMEOUT_MS - 100;
+	assert_int_equal(fetch_missed_deadline(outcomes[1].fetch, since_ms), -ETIMEDOUT);
+}
+
 /* The server asked for it; a new secret does not change that. */
 static void test_a_reload_does_not_end_a_pause(void **state)
 {
@@ -595,6 +617,7 @@ int main(void)
 		TEST(test_a_429_that_names_no_time),
 		TEST(test_429_without_end),
 		TEST(test_a_pause_that_nobody_can_wait_out),
+		TEST(test_a_deadline_just_after_a_pause),
 		TEST(test_a_reload_does_not_end_a_pause),
 		TEST(test_forgetting_ends_a_pause),
 		TEST(test_the_breaker_opens_and_refuses),
