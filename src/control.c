@@ -276,6 +276,7 @@ static int print_metrics(const struct control *control, struct buf *out)
 		{"listings", "gauge", tree->listings},
 		{"listing_bytes", "gauge", listing_bytes_alive()},
 		{"listing_evictions_total", "counter", tree->evictions},
+		{"fetches_ahead_total", "counter", tree->ahead},
 		{"served_fresh_total", "counter", tree->served_fresh},
 		{"served_stale_total", "counter", tree->served_stale},
 		{"waiters", "gauge", waits->waiting},

@@ -34,6 +34,7 @@ static void call_free(struct call *call)
 {
 	if (call->transfer) {
 		http_cancel(call->transfer);
+		call->fetch->in_flight--;
 		call->fetch->fetcher->counters.in_flight--;
 	}
 	TAILQ_REMOVE(&call->fetch->calls, call, link);
@@ -217,6 +218,7 @@ static void call_limited(struct call *call, const struct http_response *response
 	if (wait_ms < BACKOFF_MIN_MS) /* "at once" is no answer to too many requests */
 		wait_ms = BACKOFF_MIN_MS;
 	fetcher_pause(fetcher, wait_ms);
+	fetcher_narrow(fetcher, call->sent_ms);
 	if (++call->limited >= LIMITED_TRIES) {
 		call_fail(call, -EBUSY, response, "too many requests");
 		return;
@@ -281,6 +283,7 @@ void fetch_answered(void *data, struct http_response *response)
 	struct fetcher *fetcher = call->fetch->fetcher;
 
 	call->transfer = NULL;
+	call->fetch->in_flight--;
 	fetcher->counters.in_flight--;
 	fetcher->counters.bytes += response->body.len;
 	fetcher->counters.http2 += response->http2;
@@ -297,6 +300,7 @@ void fetch_answered(void *data, struct http_response *response)
 		call->last = (struct failure){.error = 0};
 		if (response->status == 200) {
 			fetcher->counters.answers_ok++;
+			fetcher_widen(fetcher);
 			call_answered(call, response);
 		} else if (response->status == 429) {
 			call_limited(call, response);

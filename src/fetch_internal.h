@@ -31,6 +31,7 @@ struct fetch {
 	struct provider_task *task;
 	struct listing *previous;
 	TAILQ_HEAD(, call) calls;
+	size_t in_flight; /* of its calls */
 	bool foreground;
 	bool started;	/* a request was sent: what was received adds up */
 	bool is_light;	/* a link: nothing adds up, so the bounds on that do not hold it up */
@@ -51,6 +52,9 @@ struct fetcher {
 	struct failures *failures;
 	struct token *token;
 	size_t connections;
+	size_t window;	       /* most calls under way now: connections, less after a 429 */
+	size_t window_answers; /* since it changed */
+	int64_t window_cut_ms;
 	size_t memory; /* bytes, as configured */
 	int64_t timeout_ms;
 	TAILQ_HEAD(fetch_list, fetch) foreground;
@@ -77,6 +81,10 @@ void fetch_answered(void *data, struct http_response *response);
 /* fetcher.c */
 /* Looks, in the loop's next turn, what can be sent now. */
 void fetcher_wake(struct fetcher *fetcher);
+/* The server answers too many requests to a call sent then: fewer are under way from now on. */
+void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms);
+/* And to that: more again, little by little. */
+void fetcher_widen(struct fetcher *fetcher);
 /* The server asked for that (429): nothing is sent for so long. */
 void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms);
 /* A try that began then failed on the network or with 5xx. */

@@ -12,11 +12,13 @@
 /* Most fetches begun and not ended, when somebody waits for the next and when nobody does: each
  * holds in memory what it received so far. */
 #define FOREGROUND_MAX 16
-#define BACKGROUND_MAX 4
+#define BACKGROUND_MAX 8
 /* And none is begun once those hold this many times memory= (one may well hold it once, and others
  * must not wait for its end), or this part of it if nobody waits. */
 #define FOREGROUND_TIMES 2
 #define BACKGROUND_PART	 4
+/* This part of the connections is left to who has none; at least one by what nobody waits for. */
+#define SPARE_PART 8
 
 /* --- Breaker --- */
 
@@ -127,6 +129,7 @@ static int call_send(struct call *call, const struct secret *bearer, uint64_t se
 	call->sent_ms = now_ms;
 	if (call->tries++ == 0)
 		call->first_ms = now_ms;
+	call->fetch->in_flight++;
 	fetcher->counters.requests++;
 	fetcher->counters.in_flight++;
 	if (fetcher->counters.in_flight > fetcher->counters.in_flight_max)
@@ -144,6 +147,20 @@ static bool may_start(const struct fetcher *fetcher, bool foreground)
 	       (fetcher->started < started_max && listing_bytes_building() < bytes_max);
 }
 
+/* The last connections are left to who has none: an answer that takes one request should not have
+ * to wait until something large is through, nor for what nobody waits for, which may hang. */
+static bool has_place(const struct fetch *fetch)
+{
+	const struct fetcher *fetcher = fetch->fetcher;
+	size_t spare = fetcher->window / SPARE_PART;
+
+	if (!fetch->foreground)
+		spare = spare || fetcher->window == 1 ? spare : 1;
+	else if (fetch->in_flight == 0)
+		spare = 0;
+	return fetcher->counters.in_flight < fetcher->window - spare;
+}
+
 /* Sends one request of the first fetch in the list that has one ready, and moves that fetch to the
  * end; a new one is begun only within the bounds above. Returns whether there was one. */
 static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, const struct secret *bearer,
@@ -154,6 +171,8 @@ static bool pump_list(struct fetcher *fetcher, struct fetch_list *list, const st
 	int error;
 
 	TAILQ_FOREACH (fetch, list, link) {
+		if (!has_place(fetch))
+			continue;
 		if (!fetch->started && !fetch->is_light && !may_start(fetcher, fetch->foreground))
 			continue;
 		call = fetch_ready_call(fetch, now_ms);
@@ -207,12 +226,6 @@ static void set_timer(struct fetcher *fetcher, int64_t now_ms)
 		loop_timer_start(&fetcher->timer, on_timer, due_ms - now_ms);
 }
 
-/* What nobody waits for leaves a connection to who comes next: it may hang for long. */
-static size_t background_max(const struct fetcher *fetcher)
-{
-	return fetcher->connections > 1 ? fetcher->connections - 1 : 1;
-}
-
 static void pump(uv_idle_t *idle)
 {
 	struct fetcher *fetcher = idle->data;
@@ -235,15 +248,32 @@ static void pump(uv_idle_t *idle)
 		fail_all(fetcher, -EACCES, "there is no token: the server refuses this client");
 		return;
 	}
-	while (bearer && now_ms >= fetcher->pause_until_ms &&
-	       fetcher->counters.in_flight < fetcher->connections) {
+	while (bearer && now_ms >= fetcher->pause_until_ms) {
 		if (!pump_list(fetcher, &fetcher->foreground, bearer, serial, now_ms) &&
-		    (fetcher->counters.in_flight >= background_max(fetcher) ||
-		     !pump_list(fetcher, &fetcher->background, bearer, serial, now_ms)))
+		    !pump_list(fetcher, &fetcher->background, bearer, serial, now_ms))
 			break;
 		bearer = token_get(fetcher->token, &serial);
 	}
 	set_timer(fetcher, now_ms);
+}
+
+/* Half as many, once for all that were under way together. */
+void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms)
+{
+	if (sent_ms < fetcher->window_cut_ms)
+		return;
+	fetcher->window = (fetcher->window + 1) / 2;
+	fetcher->window_answers = 0;
+	fetcher->window_cut_ms = loop_now_ms();
+}
+
+/* One more after each round of answers. */
+void fetcher_widen(struct fetcher *fetcher)
+{
+	if (fetcher->window == fetcher->connections || ++fetcher->window_answers < fetcher->window)
+		return;
+	fetcher->window++;
+	fetcher->window_answers = 0;
 }
 
 void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms)
@@ -309,6 +339,7 @@ int fetcher_new(uv_loop_t *loop, struct http *http, const struct config *config,
 	fetcher->provider = provider;
 	fetcher->failures = failures;
 	fetcher->connections = config->connections;
+	fetcher->window = config->connections;
 	fetcher->memory = config_memory_listings(config);
 	fetcher->timeout_ms = config->timeout_ms;
 	fetcher->breaker.timeout_ms = config->timeout_ms;

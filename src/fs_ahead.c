@@ -1,8 +1,12 @@
-/* fs_ahead.c: documents fetched before they are opened.
+/* fs_ahead.c: documents and binders fetched before they are opened.
  *
  * Whoever opens documents one after the other would wait for two round trips each time. So when
  * some were opened in the order of their directory, the next ones are fetched before they are asked
- * for, more of them each time. rsync goes by name, cp -r by inode number. */
+ * for, more of them each time. rsync goes by name, cp -r by inode number.
+ *
+ * Whoever walks the tree would wait for each binder. A program that goes from the top directory, or
+ * from one binder, to a binder sooner than a person could is taken for a walker: the next binders
+ * are fetched ahead of it, more of them each time. */
 #include "fs_internal.h"
 
 /* Documents opened in the order of the listing, this many in a row, though a few may be left out:
@@ -63,4 +67,80 @@ void fs_note_open(struct fs *fs, const struct resource *home, const struct listi
 				       *run < most ? *run : most, true);
 	}
 	fs->opens.last_ino = entry->ino;
+}
+
+/* A person who reads a list and types or clicks takes longer. */
+#define WALK_GAP_MS 200
+/* Binders fetched ahead: so many at first, at last so many. */
+#define WALK_AHEAD_FIRST 4
+#define WALK_AHEAD_MAX	 32
+
+/* That process, or the one in whose place it may come. */
+static struct fs_walker *walker_of(struct fs *fs, pid_t pid)
+{
+	struct fs_walker *oldest = fs->walkers;
+	size_t i;
+
+	for (i = 0; i < FS_WALKERS; i++) {
+		if (fs->walkers[i].pid == pid)
+			return &fs->walkers[i];
+		if (fs->walkers[i].opened_ms < oldest->opened_ms)
+			oldest = &fs->walkers[i];
+	}
+	return oldest;
+}
+
+/* Fetches up to `count` binders beside a node's, on the side away from `before`, where the reader
+ * was: most go by name, some begin at the end. */
+static void fetch_beside(struct fs *fs, const struct node *node, fuse_ino_t before, size_t count)
+{
+	const struct listing *top = tree_peek(node->home);
+	const struct listing_entry *entry = NULL;
+	const struct listing_entry *from = NULL;
+	bool backwards;
+
+	if (top) {
+		entry = listing_find_ino(top, listing_ino_object(node->ino));
+		from = listing_find_ino(top, listing_ino_object(before));
+	}
+	if (!entry)
+		return;
+	backwards = from ? from > entry : !listing_neighbour(top, entry, LISTING_BY_NAME, 1);
+	while (count-- > 0) {
+		entry = listing_neighbour(top, entry, LISTING_BY_NAME, backwards ? -1 : 1);
+		if (!entry || tree_fetch_ahead(fs->tree, top, entry))
+			return;
+	}
+}
+
+void fs_note_opendir(struct fs *fs, pid_t pid, fuse_ino_t ino)
+{
+	struct fs_walker *walker = walker_of(fs, pid);
+	const struct node *node = fs_is_top(ino) ? NULL : tree_node(fs->tree, ino);
+	fuse_ino_t before = walker->latest;
+
+	/* Only binders hold so much that it is worth being ahead. Processes that the mount's pid
+	 * namespace does not know are all 0. */
+	if (pid == 0 || walker->pid != pid || !node || node->home != tree_top(fs->tree) ||
+	    node->type != NODE_DIR || before == ino)
+		return;
+	walker->latest = ino;
+	if (loop_now_ms() - walker->opened_ms > WALK_GAP_MS) {
+		walker->run = 0;
+		return;
+	}
+	fetch_beside(fs, node, before, (size_t)WALK_AHEAD_FIRST << walker->run);
+	if (WALK_AHEAD_FIRST << walker->run < WALK_AHEAD_MAX)
+		walker->run++;
+}
+
+void fs_note_opened(struct fs *fs, pid_t pid, fuse_ino_t ino)
+{
+	struct fs_walker *walker = walker_of(fs, pid);
+
+	if (pid == 0)
+		return;
+	if (walker->pid != pid || fs_is_top(ino))
+		*walker = (struct fs_walker){.pid = pid, .latest = ino};
+	walker->opened_ms = loop_now_ms();
 }

@@ -3,7 +3,7 @@
  *   fs.c        the session, and which function serves which request
  *   fs_wait.c   requests that may have to wait: parking, deadlines, interrupts
  *   fs_op.c     what each of them does: lookup, getattr, opendir, open, read, readlink
- *   fs_ahead.c  documents fetched before they are opened
+ *   fs_ahead.c  documents and binders fetched before they are opened
  *   fs_view.c   which entries of a listing a directory shows, under which names and attributes
  *   fs_dir.c    reading directories
  *   fs_fixed.c  the daemon's own nodes: the root, the directories below it, `.ibinderfs/` */
@@ -82,6 +82,16 @@ struct fs_text {
 	bool was_read;	 /* since its attributes were asked for */
 };
 
+/* A process that opened a directory lately. */
+struct fs_walker {
+	pid_t pid;	   /* 0: none */
+	int64_t opened_ms; /* when its latest was there */
+	fuse_ino_t latest; /* the latest below the top one */
+	unsigned int run;  /* directories of the top one in quick succession */
+};
+
+#define FS_WALKERS 8
+
 struct fs {
 	uv_loop_t *loop;
 	const struct config *config;
@@ -106,6 +116,7 @@ struct fs {
 		uint64_t last_ino; /* of the latest one's entry */
 		size_t run[2];	   /* how many in a row, by name and by inode number */
 	} opens;
+	struct fs_walker walkers[FS_WALKERS];
 	int64_t started_wall_ns;
 };
 
@@ -194,6 +205,10 @@ void fs_learn_after(struct fs *fs, const struct resource *home, const struct lis
 /* A document is being opened. */
 void fs_note_open(struct fs *fs, const struct resource *home, const struct listing *listing,
 		  const struct listing_entry *entry);
+/* A directory is to be opened: what its reader will come to next is perhaps fetched ahead. */
+void fs_note_opendir(struct fs *fs, pid_t pid, fuse_ino_t ino);
+/* It is there, and the reader goes on. */
+void fs_note_opened(struct fs *fs, pid_t pid, fuse_ino_t ino);
 
 /* fs_view.c */
 /* The view of what is in a directory. */

@@ -327,10 +327,15 @@ static int run_opendir(struct op *op)
 	struct open_handle *handle;
 	struct resource *resource;
 	uint32_t dir;
-	int error = op_find_dir(op, &resource, &listing, &dir);
+	pid_t pid = fuse_req_ctx(op->req)->pid;
+	int error;
 
+	if (!op->wait_for) /* the first time */
+		fs_note_opendir(op->fs, pid, op->ino);
+	error = op_find_dir(op, &resource, &listing, &dir);
 	if (error)
 		return error;
+	fs_note_opened(op->fs, pid, op->ino);
 	handle = fs_handle_new(op->fs, HANDLE_DIR, op->ino);
 	if (!handle)
 		return -ENOMEM;

@@ -49,6 +49,7 @@ struct tree_counters {
 	uint64_t served_fresh;
 	uint64_t served_stale; /* past ttl: while a refresh runs, or because it failed */
 	uint64_t evictions;
+	uint64_t ahead; /* fetches begun ahead of who walks */
 };
 
 /* What is passed in must outlive the tree. Returns 0 or -ENOMEM. */
@@ -76,6 +77,11 @@ int64_t tree_mtime_ns(const struct resource *resource);
  */
 int tree_access(struct tree *tree, struct resource *resource, bool waited,
 		const struct listing **ret_listing);
+/* Fetches in the background what is behind an entry of the top listing, unless there is something
+ * to show. Returns 0, or -EAGAIN while there is no room (what was fetched ahead and not looked at
+ * has a share of memory=) or the server has trouble. Other failures are left to who comes. */
+int tree_fetch_ahead(struct tree *tree, const struct listing *top,
+		     const struct listing_entry *entry);
 /* For people, below the mount point. */
 const char *tree_path(const struct resource *resource);
 /* Those in it are woken when the fetch under way has ended. */

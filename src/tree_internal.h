@@ -30,6 +30,9 @@ struct resource {
 	int missed_error;    /* what the waiter was told; 0 once the fetch has ended */
 	struct fetch *fetch; /* under way, or NULL */
 	struct wait_queue waiters;
+	/* Fetched ahead of who walks, and not looked at yet: what it takes, or will as far as can
+	 * be told; else 0. */
+	size_t ahead_bytes;
 	TAILQ_ENTRY(resource) lru; /* while it has a listing; least recently used first */
 	unsigned int references;   /* by nodes */
 };
@@ -41,6 +44,8 @@ struct tree {
 	int64_t ttl_ms;
 	int64_t stale_ms;
 	size_t memory;
+	size_t ahead_bytes;	/* of all resources */
+	int64_t ahead_since_ms; /* before that nothing is fetched ahead: it failed */
 	struct resource top;
 	struct resource *parts[TREE_PART_BUCKETS];
 	struct node **nodes; /* buckets, a power of two */

@@ -17,16 +17,29 @@
 #define ERROR_TTL_MS 1000
 /* For so long, or a tenth of ttl, the kernel may keep a refill that is old already. */
 #define REFILL_MS_MAX 1000
+/* What was fetched ahead and not looked at may take this part of the memory. */
+#define AHEAD_SHARE 4
+/* Who does not come for it in that time has turned elsewhere. */
+#define AHEAD_KEPT_MS 30000
+/* What fails ahead may do so again: for so long walkers do without. */
+#define AHEAD_PAUSE_MS 5000
 
 static struct resource **part_bucket(struct tree *tree, uint64_t ino)
 {
 	return &tree->parts[ino % TREE_PART_BUCKETS];
 }
 
+static void set_ahead(struct resource *resource, size_t bytes)
+{
+	resource->tree->ahead_bytes += bytes - resource->ahead_bytes;
+	resource->ahead_bytes = bytes;
+}
+
 static void drop_listing(struct resource *resource)
 {
 	if (!resource->listing)
 		return;
+	set_ahead(resource, 0);
 	TAILQ_REMOVE(&resource->tree->lru, resource, lru);
 	resource->tree->counters.listings--;
 	listing_unref(resource->listing);
@@ -45,6 +58,7 @@ void tree_resource_fini(struct resource *resource)
 	drop_husk(resource);
 	if (resource->fetch)
 		fetch_cancel(resource->fetch);
+	set_ahead(resource, 0);
 	free(resource->id);
 	free(resource->path);
 	free(resource->object);
@@ -178,6 +192,13 @@ static size_t bytes_held(const struct tree *tree)
 	return listing_bytes_alive() + tree->counters.resources * sizeof(struct resource);
 }
 
+/* Fetched ahead of somebody who may still come for it. */
+static bool is_awaited(const struct resource *resource)
+{
+	return resource->ahead_bytes > 0 &&
+	       (resource->fetch || tree_resource_age_ms(resource) < AHEAD_KEPT_MS);
+}
+
 /* Keeps memory under its cap by dropping whole listings, least recently used first. Those that
  * somebody is about to be answered from stay. */
 static void evict(struct tree *tree, const struct resource *keep)
@@ -188,7 +209,8 @@ static void evict(struct tree *tree, const struct resource *keep)
 		struct resource *next = TAILQ_NEXT(resource, lru);
 
 		/* One that an open handle keeps would free nothing. */
-		if (resource != keep && !resource->fetch && resource->listing->references == 1) {
+		if (resource != keep && !resource->fetch && !is_awaited(resource) &&
+		    resource->listing->references == 1) {
 			if (is_lasting(resource))
 				resource->husk = listing_husk(resource->listing);
 			drop_listing(resource);
@@ -242,6 +264,7 @@ static void publish(struct resource *resource, struct listing *listing)
 {
 	static uint64_t publications;
 	struct tree *tree = resource->tree;
+	bool is_ahead = resource->ahead_bytes > 0;
 
 	/* Being listed for the first time is no change of the top. */
 	if (resource != &tree->top ||
@@ -257,6 +280,7 @@ static void publish(struct resource *resource, struct listing *listing)
 	drop_husk(resource);
 	resource->listing = listing;
 	resource->publication = ++publications;
+	set_ahead(resource, is_ahead ? listing->bytes : 0);
 	/* Age counts from the arrival: a fetch may take longer than ttl. */
 	if (!resource->forget)
 		resource->fetched_ms = loop_now_ms();
@@ -275,6 +299,9 @@ static void on_fetched(void *data, int error, struct provider_result *result)
 	resource->error = error;
 	resource->missed_error = 0;
 	if (error) {
+		if (resource->ahead_bytes)
+			resource->tree->ahead_since_ms = loop_now_ms() + AHEAD_PAUSE_MS;
+		set_ahead(resource, 0);
 		resource->failed_ms = loop_now_ms();
 		/* It is gone; anything else may pass. An organisation's list of binders is not
 		 * gone, whatever the server says. */
@@ -336,6 +363,7 @@ static int serve(struct resource *resource, bool fresh, const struct listing **r
 {
 	struct tree *tree = resource->tree;
 
+	set_ahead(resource, 0);
 	TAILQ_REMOVE(&tree->lru, resource, lru);
 	TAILQ_INSERT_TAIL(&tree->lru, resource, lru);
 	if (fresh)
@@ -362,6 +390,7 @@ int tree_access(struct tree *tree, struct resource *resource, bool waited,
 			start(resource, false);
 		return serve(resource, false, ret_listing);
 	}
+	set_ahead(resource, 0); /* it is waited for now */
 	if (!error && !waited)
 		error = start(resource, true);
 	else if (resource->listing)
@@ -370,6 +399,32 @@ int tree_access(struct tree *tree, struct resource *resource, bool waited,
 		return waited ? -ETIMEDOUT : -EAGAIN;
 	tree_resource_maybe_free(resource); /* an object of which nothing came to be known */
 	return error;
+}
+
+int tree_fetch_ahead(struct tree *tree, const struct listing *top,
+		     const struct listing_entry *entry)
+{
+	/* As much as one of those that are here. */
+	size_t bytes = listing_bytes_alive() / (tree->counters.listings + 1) + 1;
+	struct resource *part;
+
+	TAILQ_FOREACH (part, &tree->lru, lru) {
+		if (part->ahead_bytes && !is_awaited(part))
+			set_ahead(part, 0);
+	}
+	if (tree->ahead_bytes + bytes > tree->memory / AHEAD_SHARE ||
+	    loop_now_ms() < tree->ahead_since_ms || fetcher_failing_since(tree->fetcher) ||
+	    fetcher_pause_ms(tree->fetcher) > 0)
+		return -EAGAIN;
+	if (entry->dir != LISTING_ELSEWHERE || tree_part_get(tree, top, entry, &part))
+		return 0;
+	if (!part->fetch && tree_resource_age_ms(part) > tree->ttl_ms + tree->stale_ms &&
+	    !refusal(part) && start(part, false) == 0) {
+		set_ahead(part, bytes);
+		tree->counters.ahead++;
+	}
+	tree_resource_maybe_free(part);
+	return 0;
 }
 
 const struct listing *tree_peek(const struct resource *resource)

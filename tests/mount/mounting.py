@@ -4,6 +4,7 @@ The programs are those of $IBINDERFS_BUILD. A mount ends with exit status 0 and 
 or the test fails.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -57,6 +58,13 @@ def wait_until(condition, within=PATIENCE_S, step=0.01):
         if time.monotonic() > end:
             raise AssertionError(f"not within {within} s: {value!r}")
         time.sleep(step)
+
+
+def by_another(call, *arguments):
+    """Has another reader do it, in the daemon's eyes: one that goes from binder to binder walks, and
+    others are fetched ahead of it."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(call, *arguments).result()
 
 
 class Mount:

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from mounting import api_requests, mounted, simulated, wait_until
+from mounting import api_requests, by_another, mounted, simulated, wait_until
 from pooling import (  # noqa: F401
     NOISE_S,
     binders_of,
@@ -127,7 +127,7 @@ def test_a_fault_ends_in_time_is_explained_and_passes(route, fault):
         with mounted(sim, f"timeout={TIMEOUT_S if until_deadline else 3 * TIMEOUT_S}") as mount:
 
             def listing():
-                return os.listdir(mount / "binders" / name)
+                return by_another(os.listdir, mount / "binders" / name)
 
             for call in listing, lambda: open_and_close(mount / "binders" / name / "binder.json"):
                 seen, took = outcome_of(call)
@@ -160,7 +160,7 @@ def test_a_single_fault_on_each_route_is_invisible_to_the_caller(fault):
         for route in ROUTES:
             sim.fault(route, times=1, **planted)
         with mounted(sim, "timeout=5") as mount:
-            assert "binder.json" in os.listdir(mount / "binders" / last_binder(sim))
+            assert "binder.json" in by_another(os.listdir, mount / "binders" / last_binder(sim))
             counts = api_requests(sim)
             assert {route: counts[route] for route in ROUTES} == {
                 "token": 2, "binders": 2, "metadataelements": 2, "drive": 2, "subfolders": 3, "search": 2,
@@ -169,17 +169,17 @@ def test_a_single_fault_on_each_route_is_invisible_to_the_caller(fault):
 
 def test_an_error_is_remembered_for_a_second_and_costs_one_request(sim, mount):
     first, second = binders_of(sim)[:2]
-    os.listdir(mount / "binders")
+    by_another(os.listdir, mount / "binders")
     sim.fault("drive", times=1, **status(404))
     began = time.monotonic()
-    assert refusal_of(lambda: os.listdir(mount / "binders" / first)) == "ENOENT"
+    assert refusal_of(lambda: by_another(os.listdir, mount / "binders" / first)) == "ENOENT"
     calls = 0
     while time.monotonic() - began < 0.5:
-        assert refusal_of(lambda: os.listdir(mount / "binders" / first)) == "ENOENT"
+        assert refusal_of(lambda: by_another(os.listdir, mount / "binders" / first)) == "ENOENT"
         calls += 1
     assert calls > 5 and sim.stats()["routes"]["drive"] == 1
-    os.listdir(mount / "binders" / second)  # it is of that binder alone
-    wait_until(lambda: works(lambda: os.listdir(mount / "binders" / first)), within=1 + NOISE_S)
+    by_another(os.listdir, mount / "binders" / second)  # it is of that binder alone
+    wait_until(lambda: works(lambda: by_another(os.listdir, mount / "binders" / first)), within=1 + NOISE_S)
     assert sim.stats()["routes"]["drive"] == 3
 
 
@@ -188,7 +188,7 @@ def test_requests_stay_few_while_a_fault_lasts_and_many_ask(fault, most):
     planted = FAULTS[fault][0]
     with simulated(*SMALL) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
         path = mount / "binders" / last_binder(sim)
-        until_works(lambda: os.listdir(mount / "binders"))
+        until_works(lambda: by_another(os.listdir, mount / "binders"))
         sim.fault("drive", times=-1, **planted)
         end = time.monotonic() + 2.5
 
@@ -210,9 +210,9 @@ def test_requests_stay_few_while_a_fault_lasts_and_many_ask(fault, most):
 @pooled([()])
 def test_a_limit_that_is_never_lifted_is_not_tried_for_ever_behind_everybodys_back():
     with simulated(*SMALL) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
-        until_works(lambda: os.listdir(mount / "binders"))
+        until_works(lambda: by_another(os.listdir, mount / "binders"))
         sim.fault("drive", times=-1, **FAULTS["429-now"][0])
-        assert refusal_of(lambda: os.listdir(mount / "binders" / last_binder(sim))) == "EBUSY"
+        assert refusal_of(lambda: by_another(os.listdir, mount / "binders" / last_binder(sim))) == "EBUSY"
         wait_until(lambda: mount.metrics()["fetches_failed_total"] == 1)
         counts = api_requests(sim)
         assert counts["drive"] <= 6
@@ -232,7 +232,7 @@ def seconds_until(sim, route, count, began):
 def test_retry_after_is_obeyed_for_all_requests_and_never_beyond_a_deadline(as_date):
     with simulated(*MEDIUM) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
         first, second, cached = binders_of(sim)[:3]
-        until_works(lambda: os.listdir(mount / "binders" / cached))
+        until_works(lambda: by_another(os.listdir, mount / "binders" / cached))
         sim.control("POST", "/stats/reset")
         began, now = time.monotonic(), time.time()
         asked_s = 4
@@ -241,9 +241,9 @@ def test_retry_after_is_obeyed_for_all_requests_and_never_beyond_a_deadline(as_d
         after = email.utils.formatdate(now + asked_s, usegmt=True) if as_date else str(asked_s)
         sim.fault("search", times=1, **status(429, retry_after=after))
         for binder in first, second:
-            name, took = outcome_of(lambda: os.listdir(mount / "binders" / binder))
+            name, took = outcome_of(lambda: by_another(os.listdir, mount / "binders" / binder))
             assert name == "EBUSY" and took < TIMEOUT_S + 1
-        assert "binder.json" in os.listdir(mount / "binders" / cached)
+        assert "binder.json" in by_another(os.listdir, mount / "binders" / cached)
         assert "limiting" in mount.control("status")
         counts = api_requests(sim)
         assert counts["search"] == 1 and time.monotonic() - began < asked_s
@@ -251,16 +251,16 @@ def test_retry_after_is_obeyed_for_all_requests_and_never_beyond_a_deadline(as_d
         assert seconds_until(sim, "search", 2, began) >= asked_s - 0.01
         wait_until(lambda: mount.metrics()["listings"] == 3)  # with the top's
         counts = api_requests(sim)
-        assert "binder.json" in os.listdir(mount / "binders" / first)
+        assert "binder.json" in by_another(os.listdir, mount / "binders" / first)
         assert api_requests(sim) == counts
 
 
 def test_a_short_retry_after_delays_the_call_and_nothing_else():
     with simulated(*SMALL) as sim, mounted(sim, "timeout=4") as mount:
-        os.listdir(mount / "binders")
+        by_another(os.listdir, mount / "binders")
         sim.fault("search", times=1, **status(429, retry_after="1"))
         began = time.monotonic()
-        assert "binder.json" in os.listdir(mount / "binders" / last_binder(sim))
+        assert "binder.json" in by_another(os.listdir, mount / "binders" / last_binder(sim))
         assert 1 <= time.monotonic() - began < 3
         assert sim.stats()["routes"]["search"] == 2
         assert mount.control("errors") == ""
@@ -270,31 +270,31 @@ def test_a_short_retry_after_delays_the_call_and_nothing_else():
 def test_a_huge_retry_after_refuses_new_calls_at_once_until_sighup(after):
     with simulated(*MEDIUM) as sim, mounted(sim, f"timeout={TIMEOUT_S}") as mount:
         first, second, cached = binders_of(sim)[:3]
-        until_works(lambda: os.listdir(mount / "binders" / cached))
+        until_works(lambda: by_another(os.listdir, mount / "binders" / cached))
         sim.fault("drive", times=1, **status(429, retry_after=after))
-        assert refusal_of(lambda: os.listdir(mount / "binders" / first)) == "EBUSY"
+        assert refusal_of(lambda: by_another(os.listdir, mount / "binders" / first)) == "EBUSY"
         before = api_requests(sim)
         durations = []
         for _ in range(10):
-            name, took = outcome_of(lambda: os.listdir(mount / "binders" / second))
+            name, took = outcome_of(lambda: by_another(os.listdir, mount / "binders" / second))
             assert name == "EBUSY"
             durations.append(took)
         assert statistics.median(durations) < 0.2 and max(durations) < TIMEOUT_S
-        assert "binder.json" in os.listdir(mount / "binders" / cached)
+        assert "binder.json" in by_another(os.listdir, mount / "binders" / cached)
         assert api_requests(sim) == before
         left = re.search(r"limiting, for another (\d+) s", mount.control("status"))
         assert 100 < int(left[1]) <= 3600  # a server cannot shut us out for ever
         mount.signal(signal.SIGHUP)
-        wait_until(lambda: works(lambda: os.listdir(mount / "binders" / second)))
+        wait_until(lambda: works(lambda: by_another(os.listdir, mount / "binders" / second)))
 
 
 @pooled([("soon",), ("-5",), ("1.5e3 parsecs",)])
 def test_a_retry_after_that_says_nothing_waits_a_moment(after):
     with simulated(*SMALL) as sim, mounted(sim, "timeout=4") as mount:
-        os.listdir(mount / "binders")
+        by_another(os.listdir, mount / "binders")
         sim.fault("search", times=1, **status(429, retry_after=after))
         began = time.monotonic()
-        assert "binder.json" in os.listdir(mount / "binders" / last_binder(sim))
+        assert "binder.json" in by_another(os.listdir, mount / "binders" / last_binder(sim))
         assert 0.5 < time.monotonic() - began < 3
         assert sim.stats()["routes"]["search"] == 2
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from mounting import api_requests, mounted, run, simulated, wait_until
+from mounting import api_requests, by_another, mounted, run, simulated, wait_until
 
 BINDERS, FOLDERS, DOCUMENTS = 3, 8, 120
 ONE_BINDER = {"drive": 1, "metadataelements": 1, "search": 1, "subfolders": FOLDERS}
@@ -173,6 +173,64 @@ def test_sighup_costs_only_what_is_looked_at_again(sim, mount):
     mount.signal(signal.SIGHUP)
     wait_until(lambda: api_requests(sim) == {"token": 1})
     assert requests_of(sim, ("find", str(binder))) == ONE_BINDER
+
+
+# --- Ahead of who walks ---
+
+AHEAD = 4  # binders fetched ahead at first
+
+
+@pytest.fixture
+def many():
+    with simulated("--binders=12", "--folders=2", "--depth=1", "--documents=10") as sim:
+        yield sim
+
+
+@pytest.mark.parametrize("command", ["find", "ls -lR", "grep -r"])
+def test_who_walks_finds_the_next_binders_fetched(many, command):
+    with mounted(many) as mount:
+        wait_for_token(many)
+        many.fault("drive", "hang", times=1)
+        walk = subprocess.Popen(commands_on(str(mount / "binders"))[command], stdout=subprocess.DEVNULL)
+        wait_until(lambda: mount.metrics()["listings"] == 1 + AHEAD)  # though the first one hangs
+        assert api_requests(many)["search"] == 1 + AHEAD
+        many.clear()
+        assert walk.wait(20) in (0, 1)  # grep finds nothing
+        many.settle()
+        once = {"binders": 1, "token": 1, "drive": 12, "metadataelements": 12, "search": 12, "subfolders": 24}
+        assert {**api_requests(many), "drive": 12} == once  # what hung was asked for again
+
+
+def test_who_takes_a_person_s_time_sets_off_no_walk(many):
+    with mounted(many) as mount:
+        one, other = sorted(os.listdir(mount / "binders"))[:2]
+        for name in one, other:
+            time.sleep(0.3)  # that is what makes the difference
+            os.listdir(mount / "binders" / name)
+        many.settle()
+        assert api_requests(many)["search"] == 2
+
+
+def test_several_readers_of_one_binder_each_set_off_no_walk(many):
+    with mounted(many) as mount:
+        names = by_another(os.listdir, mount / "binders")[:3]
+        for name in names:
+            by_another(os.listdir, mount / "binders" / name)
+        many.settle()
+        assert api_requests(many)["search"] == 3
+
+
+def test_what_is_fetched_ahead_is_still_there_when_the_walk_comes_to_it():
+    """Though the organisation is four times as large as memory=."""
+    with simulated("--binders=60", "--folders=4", "--depth=2", "--documents=60") as sim:
+        with mounted(sim, "memory=1900K", "ttl=600") as mount:
+            found = run("find", str(mount / "binders"), "-name", "*.json").count("\n")
+            sim.settle()
+            assert api_requests(sim)["search"] == 60
+            assert mount.metrics()["fetches_ahead_total"] >= 30
+            assert mount.metrics()["listing_evictions_total"] >= 30
+        # Beside the documents two files of each binder, and one of each folder.
+        assert found == 60 * (60 + 2 + 4)
 
 
 def test_no_more_requests_are_under_way_than_connections_allows(sim):

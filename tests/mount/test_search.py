@@ -249,7 +249,7 @@ def test_once_the_first_page_told_how_many_the_others_come_in_parallel(sim):
         sim.control("POST", "/settings", latency_ms=50)
         assert len(os.listdir(mount / "search" / ALL)) == 80
         assert data_requests(sim) == {"search": 20}
-        assert sim.stats()["peak_concurrency"] == 8
+        assert sim.stats()["peak_concurrency"] >= 7  # the eighth place is for others
 
 
 # --- The bound ---

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from mounting import TENANT, Mount, Sim, api_requests, environment_for, mounted, simulated, wait_until
+from mounting import TENANT, Mount, Sim, api_requests, by_another, environment_for, mounted, simulated, wait_until
 from pooling import (  # noqa: F401
     NOISE_S,
     binders_of,
@@ -38,7 +38,7 @@ def hold_token(mount):
 
 
 def list_binder(mount, name):
-    assert "binder.json" in os.listdir(mount / "binders" / name)
+    assert "binder.json" in by_another(os.listdir, mount / "binders" / name)
 
 
 def list_with_100_processes(mount, names, meanwhile=lambda: None):

@@ -16,7 +16,7 @@
 #define CONNECTIONS 4
 #define PAGE_SIZE   10
 #define RULES_MAX   8
-#define FETCHES_MAX 8
+#define FETCHES_MAX 12
 
 #define TOKEN_URL  "POST /connect/token"
 #define TOP_URL	   "GET /api/binders"

@@ -1,5 +1,5 @@
 /* test_fetcher.c: all fetches together, against a server in the same loop on a clock that the test
- * turns: who goes first, the pause after a 429, the breaker and its probes, missed deadlines, and
+ * turns: who goes first, the breaker and its probes, missed deadlines, and
  * freeing it all in the middle. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,16 @@
 static int set_up_single(void **state)
 {
 	config_connections = 1;
+	set_up_with_token(state);
+	config_connections = CONNECTIONS;
+	return 0;
+}
+
+#define MANY_CONNECTIONS 16
+
+static int set_up_many(void **state)
+{
+	config_connections = MANY_CONNECTIONS;
 	set_up_with_token(state);
 	config_connections = CONNECTIONS;
 	return 0;
@@ -101,6 +111,38 @@ static void test_the_budget_is_for_all_together(void **state)
 	assert_true(server.open_max <= CONNECTIONS + 2);
 }
 
+/* Something large leaves room for who comes next, and what nobody waits for for everybody. */
+static void test_the_last_places_are_for_who_has_none(void **state)
+{
+	unsigned large;
+
+	(void)state;
+	documents = 20 * PAGE_SIZE;
+	HOLDS(PAGE_URL "?pageSize=10&pageNumber=1", 1);
+	start(0, "A", true);
+	RUN_UNTIL(&loop, server_waiting(&server) == 1);
+	run_for(&loop, 50);
+	HOLDS(PAGE_URL, FOREVER);
+	HOLDS(DRIVE_URL, FOREVER);
+	HOLDS(SCHEMA_URL, FOREVER);
+	release();
+	large = MANY_CONNECTIONS - MANY_CONNECTIONS / 8;
+	RUN_UNTIL(&loop, server_waiting(&server) == large);
+	start(1, "B", false);
+	run_for(&loop, 50);
+	assert_int_equal(server_waiting(&server), large);
+	for (size_t i = 2; i < 5; i++)
+		start(i, "C", true);
+	RUN_UNTIL(&loop, server_waiting(&server) == MANY_CONNECTIONS);
+	run_for(&loop, 50);
+	assert_int_equal(server_waiting(&server), MANY_CONNECTIONS);
+	assert_int_equal(server_count(&server, DRIVE_URL "C"), MANY_CONNECTIONS - large);
+	rules_clear();
+	release();
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(await(i), 0);
+}
+
 /* What was received so far is held in memory, so only so many are begun; where somebody waits,
  * more. */
 static void test_few_are_begun_in_the_background(void **state)
@@ -132,8 +174,8 @@ static void test_few_are_begun_in_the_background(void **state)
 static void test_all_that_were_begun_back_off(void **state)
 {
 	(void)state;
-	REFUSES(DRIVE_URL, 4, 503);
-	REFUSES(SCHEMA_URL, 4, 503);
+	REFUSES(DRIVE_URL, 8, 503);
+	REFUSES(SCHEMA_URL, 8, 503);
 	for (size_t i = 0; i < FETCHES_MAX; i++)
 		start(i, "A", false);
 	for (size_t i = 0; i < FETCHES_MAX; i++)
@@ -153,117 +195,6 @@ static void test_a_cancelled_fetch_makes_room(void **state)
 	fetch_cancel(outcomes[0].fetch);
 	assert_int_equal(await(1), 0);
 	assert_int_equal(outcomes[0].calls, 0);
-}
-
-/* ---- Pauses. ---- */
-
-static void test_a_429_pauses_everything(void **state)
-{
-	(void)state;
-	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 2\r\n");
-	start(0, NULL, true);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
-	assert_in_range(fetcher_pause_ms(fetcher), 1500, 2000);
-	/* Short enough to try. */
-	assert_int_equal(fetcher_refusal(fetcher), 0);
-	start(1, "A", true);
-	run_for(&loop, 50);
-	assert_int_equal(requests(), 1);
-	skip_to_request(20, 1500, 2100);
-	assert_int_equal(await(0), 0);
-	assert_int_equal(await(1), 0);
-	assert_int_equal(fetcher_pause_ms(fetcher), 0);
-	assert_int_equal(failures.total, 0);
-	/* The server is there, after all. */
-	assert_int_equal(fetcher_failing_since(fetcher), 0);
-}
-
-static void test_a_429_that_names_no_time(void **state)
-{
-	(void)state;
-	REFUSES(TOP_URL, 2, 429);
-	start(0, NULL, true);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
-	skip_to_request(20, 700, 1300);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 2);
-	skip_to_request(20, 1400, 2600);
-	assert_int_equal(await(0), 0);
-}
-
-static void test_429_without_end(void **state)
-{
-	(void)state;
-	SAYS(.prefix = TOP_URL, .times = FOREVER, .status = 429, .headers = "Retry-After: 0\r\n",
-	     .body = "{\"title\":\"Slow down\"}");
-	assert_int_equal(fetch(NULL), -EBUSY);
-	assert_in_range(requests(), 2, 10);
-	assert_int_equal(latest_failure()->status, 429);
-	assert_string_equal(latest_failure()->title, "Slow down");
-}
-
-static void test_a_pause_that_nobody_can_wait_out(void **state)
-{
-	(void)state;
-	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
-	start(0, NULL, false);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
-	assert_int_equal(fetcher_refusal(fetcher), -EBUSY);
-	assert_int_equal(fetch_missed_deadline(outcomes[0].fetch, loop_now_ms() - 100), -EBUSY);
-	assert_int_equal(latest_failure()->status, 429);
-	/* The background waits; longer than five minutes it is not. */
-	assert_in_range(skip_until_request(1000), 290000, 301000);
-	assert_int_equal(await(0), 0);
-	assert_false(fetcher_breaker_open(fetcher));
-}
-
-/* A call that went out only when the pause had ended is not the server's slowness. */
-static void test_a_deadline_just_after_a_pause(void **state)
-{
-	int64_t since_ms;
-
-	(void)state;
-	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
-	HOLDS(DRIVE_URL, 1);
-	start(0, NULL, false);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
-	skip_until_request(100);
-	assert_int_equal(await(0), 0);
-	start(1, "A", true);
-	RUN_UNTIL(&loop, server_waiting(&server) == 1);
-	since_ms = loop_now_ms() - TIMEOUT_MS;
-	assert_int_equal(fetch_missed_deadline(outcomes[1].fetch, since_ms), -EBUSY);
-	assert_int_equal(fetcher_failing_since(fetcher), 0);
-	/* Of who came when it was over, the server let down all. */
-	since_ms += TIMEOUT_MS - 100;
-	assert_int_equal(fetch_missed_deadline(outcomes[1].fetch, since_ms), -ETIMEDOUT);
-}
-
-/* The server asked for it; a new secret does not change that. */
-static void test_a_reload_does_not_end_a_pause(void **state)
-{
-	(void)state;
-	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
-	start(0, NULL, true);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
-	renew();
-	assert_true(fetcher_pause_ms(fetcher) > 0);
-	assert_int_equal(fetcher_refusal(fetcher), -EBUSY);
-}
-
-/* Who asks for all to be forgotten asks for that as well. */
-static void test_forgetting_ends_a_pause(void **state)
-{
-	(void)state;
-	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 3600\r\n");
-	start(0, NULL, false);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
-	start(1, "A", false);
-	run_for(&loop, 30);
-	assert_int_equal(requests(), 1);
-	fetcher_forget(fetcher);
-	assert_int_equal(fetcher_pause_ms(fetcher), 0);
-	assert_int_equal(fetcher_refusal(fetcher), 0);
-	assert_int_equal(await(1), 0);
 }
 
 /* ---- Breaker. ---- */
@@ -603,6 +534,7 @@ int main(void)
 {
 #define TEST(function)	      cmocka_unit_test_setup_teardown(function, set_up_with_token, tear_down)
 #define TEST_SINGLE(function) cmocka_unit_test_setup_teardown(function, set_up_single, tear_down)
+#define TEST_MANY(function)   cmocka_unit_test_setup_teardown(function, set_up_many, tear_down)
 #define TEST_BARE(function)   cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST_SINGLE(test_who_is_waited_for_goes_first),
@@ -610,16 +542,10 @@ int main(void)
 		TEST_SINGLE(test_who_is_waited_for_now_moves_up),
 		TEST_SINGLE(test_equals_take_turns),
 		TEST(test_the_budget_is_for_all_together),
+		TEST_MANY(test_the_last_places_are_for_who_has_none),
 		TEST(test_few_are_begun_in_the_background),
 		TEST(test_all_that_were_begun_back_off),
 		TEST_SINGLE(test_a_cancelled_fetch_makes_room),
-		TEST(test_a_429_pauses_everything),
-		TEST(test_a_429_that_names_no_time),
-		TEST(test_429_without_end),
-		TEST(test_a_pause_that_nobody_can_wait_out),
-		TEST(test_a_deadline_just_after_a_pause),
-		TEST(test_a_reload_does_not_end_a_pause),
-		TEST(test_forgetting_ends_a_pause),
 		TEST(test_the_breaker_opens_and_refuses),
 		TEST(test_the_breaker_takes_all_fetches_with_it),
 		TEST(test_probes_close_it),
