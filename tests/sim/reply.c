@@ -34,14 +34,35 @@ const char *request_header(const struct request *request, const char *name)
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+struct query_search {
+	const char *name;
+	const char *value;
+};
+
+static enum MHD_Result query_match(void *cls, enum MHD_ValueKind kind, const char *name,
+				   const char *value)
+{
+	struct query_search *search = cls;
+
+	(void)kind;
+	if (strcmp(name, search->name))
+		return MHD_YES;
+	search->value = value ? value : "";
+	return MHD_NO;
+}
+
 const char *request_query(const struct request *request, const char *name)
 {
-	const char *value = NULL;
+	struct query_search search = {.name = name};
 
-	if (MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, name,
-					  strlen(name), &value, NULL) != MHD_YES)
-		return NULL;
-	return value ? value : "";
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, query_match, &search);
+	return search.value;
+}
+
+bool request_query_names(const struct request *request, const char *name)
+{
+	return MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, name,
+					     strlen(name), NULL, NULL) == MHD_YES;
 }
 
 void request_add_body(struct request *request, const char *bytes, size_t n)

@@ -62,6 +62,8 @@ struct reply {
 const char *request_header(const struct request *request, const char *name);
 /* NULL if the query has no such parameter; "" if it has no value. */
 const char *request_query(const struct request *request, const char *name);
+/* True if there is one, whatever its case: MHD's own look-up takes no notice of it. */
+bool request_query_names(const struct request *request, const char *name);
 /* Adds to the body; beyond REQUEST_BODY_MAX it only remembers that there was too much. */
 void request_add_body(struct request *request, const char *bytes, size_t n);
 /* NULL-safe. */

@@ -22,6 +22,12 @@ static const char *const refusal_names[REFUSALS] = {
 	"grant",
 	"scope",
 	"link",
+	"missing_key",
+	"key",
+	"domain",
+	"address",
+	"allowance",
+	"header",
 };
 
 void stats_words_add(struct stats_words *words, const char *word)
@@ -100,9 +106,10 @@ void stats_render(const struct stats *stats, const struct route *routes, struct 
 		       stats->leaked_credentials, stats->in_flight, stats->peak_concurrency,
 		       stats->connections, stats->tokens_issued, stats->tokens_refused);
 	buf_add_format(out,
-		       ",\"ranges\":%" PRIu64 ",\"storage_in_flight\":%" PRIu64
-		       ",\"storage_peak_concurrency\":%" PRIu64,
-		       stats->ranges, stats->storage_in_flight, stats->storage_peak_concurrency);
+		       ",\"clicks\":%" PRIu64 ",\"ranges\":%" PRIu64
+		       ",\"storage_in_flight\":%" PRIu64 ",\"storage_peak_concurrency\":%" PRIu64,
+		       stats->clicks, stats->ranges, stats->storage_in_flight,
+		       stats->storage_peak_concurrency);
 	buf_add_str(out, ",\"protocols\":");
 	stats_render_words(&stats->protocols, out);
 	buf_add_str(out, ",\"forwarded_protocols\":");

@@ -34,6 +34,12 @@ enum refusal {
 	REFUSED_GRANT,
 	REFUSED_SCOPE,
 	REFUSED_LINK,
+	REFUSED_MISSING_KEY,
+	REFUSED_KEY,
+	REFUSED_DOMAIN,
+	REFUSED_ADDRESS,
+	REFUSED_ALLOWANCE,
+	REFUSED_HEADER,
 	REFUSALS,
 };
 
@@ -55,6 +61,7 @@ struct stats {
 	uint64_t storage_in_flight;
 	uint64_t storage_peak_concurrency;
 	uint64_t ranges; /* storage requests that named a range */
+	uint64_t clicks; /* reads that the owner's statistics show as a reader's */
 	uint64_t connections;
 	uint64_t tokens_issued;
 	uint64_t tokens_refused;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct vendor *const vendors[] = {&vendor_ibinder};
+static const struct vendor *const vendors[] = {&vendor_ibinder, &vendor_inbenta};
 
 const struct vendor *vendor_find(const char *name)
 {
@@ -62,7 +62,7 @@ void vendor_route(const struct vendor *vendor, struct request *request)
 static bool vendor_query_has_secrets(const struct vendor *vendor, const struct request *request)
 {
 	for (const char *const *name = vendor->secrets; *name; name++)
-		if (request_query(request, *name))
+		if (request_query_names(request, *name))
 			return true;
 	return false;
 }

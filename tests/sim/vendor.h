@@ -17,6 +17,7 @@ enum route_flag {
 	ROUTE_PAGES = 2,   /* makes its own faults of paging */
 	ROUTE_OPEN = 4,	   /* needs no token yet */
 	ROUTE_REDIRECT_TARGET = 8,
+	ROUTE_VENDOR = 16, /* from here on the vendor's own */
 };
 
 struct route {
@@ -55,6 +56,7 @@ struct vendor {
 };
 
 extern const struct vendor vendor_ibinder;
+extern const struct vendor vendor_inbenta;
 
 /* NULL if there is no such vendor. */
 const struct vendor *vendor_find(const char *name);
