@@ -160,7 +160,7 @@ static const struct control_route control_routes[] = {
 	{"GET", "/faults", control_fault_list},
 	{"POST", "/change", control_change},
 	{"GET", "/truth", control_truth},
-	{NULL},
+	{0},
 };
 
 static const struct control_route *control_find(const struct control_route *route,

@@ -35,7 +35,7 @@ const struct setting sim_setting_list[] = {
 	 .max = SIM_WAIT_MAX_MS},
 	{"token_life", SETTING_NUMBER, offsetof(struct sim_settings, token_life_s),
 	 .max = SIM_MAX_SECONDS},
-	{NULL},
+	{0},
 };
 
 static int sim_init_lock(struct sim *sim)

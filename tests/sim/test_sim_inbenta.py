@@ -223,6 +223,10 @@ def test_addresses_change_with_each_token(kb):
     assert kb.contents().status == 404
     kb.set(old_addresses=2)
     assert kb.contents().status == 200
+    kb.set(old_addresses=100)
+    for number in (0, 5, "", "x", "99999999999999999999"):
+        kb.base = f"http://127.0.0.1:{kb.port}/km-{number}"
+        assert kb.contents().status == 404, number
 
 
 def test_a_wrong_address_may_repeat_the_token(kb):

@@ -95,6 +95,7 @@ def test_changes_are_checked(kb):
         (400, {"op": "rename_content", "id": content}),
         (400, {"op": "rename_content", "id": content, "name_raw": '"\\x"'}),
         (400, {"op": "modify_content", "id": content, "date": "2024010203040506"}),
+        (400, {"op": "modify_content", "id": content, "date": 'a"b'}),
         (400, {"op": "move_content", "id": content, "categories": 7}),
         (400, {"op": "add_category", "name": "x", "parent": "-"}),
         (400, {"op": "add_category"}),
@@ -151,6 +152,8 @@ def test_an_allowance_is_used_up(kb):
     assert kb.contents().status == 200
     kb.set(throttle_limit=0, quota_limit=5)
     assert [kb.contents().status for _ in range(3)] == [200, 429, 429]
+    kb.control("POST", "/allowances/reset")
+    assert [kb.contents().status for _ in range(6)] == [200] * 5 + [429]
     kb.set(quota_limit=0)
     assert kb.contents().status == 200
 

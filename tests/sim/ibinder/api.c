@@ -156,5 +156,5 @@ const struct route api_routes[] = {
 	{"storage", NULL, "/storage/{}", ROUTE_STORAGE, storage_answer},
 	{"redirect_target", NULL, "/redirect-target", ROUTE_REDIRECT_TARGET, NULL},
 	{"other", NULL, NULL, 0, NULL},
-	{NULL},
+	{0},
 };

@@ -179,7 +179,7 @@ static const struct setting ibinder_options[] = {
 	{"size_max", SETTING_NUMBER, ORG(size_max), .max = IBINDER_SIZE_MAX},
 	{"odd_names", SETTING_FLAG, GEN(odd_names), .max = 1},
 	{"odd_numbers", SETTING_FLAG, ORG(odd_numbers), .max = 1},
-	{NULL},
+	{0},
 };
 
 static const char *const ibinder_tab_filters[] = {"exact", "nested", NULL};
@@ -202,13 +202,13 @@ static const struct setting ibinder_settings[] = {
 	{"storage_etag", SETTING_SWITCH, VALUE(storage_etag), .max = 1},
 	{"storage_416", SETTING_WORD, VALUE(storage_416), .words = ibinder_416s},
 	{"storage_rate", SETTING_NUMBER, VALUE(storage_rate), .max = SIM_MAX_RATE},
-	{NULL},
+	{0},
 };
 
 static const struct control_route ibinder_controls[] = {
 	{"POST", "/links/expire", ibinder_expire_links},
 	{"GET", "/content", ibinder_content},
-	{NULL},
+	{0},
 };
 
 static const char *const ibinder_secrets[] = {

@@ -206,5 +206,5 @@ const struct change_op org_changes[] = {
 	{"add_folder", change_add_folder},
 	{"rename_folder", change_rename_folder},
 	{"delete_folder", change_delete_folder},
-	{NULL},
+	{0},
 };

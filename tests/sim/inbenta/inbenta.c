@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define INBENTA_DEPTH_MAX 200u /* what lies below a category is removed by recursion */
 #define INBENTA_SIZE_MAX  (16u << 20)
@@ -38,7 +39,7 @@ static const struct setting inbenta_options[] = {
 	{"odd_names", SETTING_FLAG, KB(odd_names), .max = 1},
 	{"odd_numbers", SETTING_FLAG, KB(odd_numbers), .max = 1},
 	{"odd_categories", SETTING_FLAG, KB(odd_categories), .max = 1},
-	{NULL},
+	{0},
 };
 
 static const char *const inbenta_origins[] = {"auth", "every", NULL};
@@ -76,7 +77,7 @@ static const struct setting inbenta_settings[] = {
 	 .max = SIM_MAX_SECONDS},
 	{"usage", SETTING_WORD, VALUE(usage), .words = inbenta_usages},
 	{"reset", SETTING_WORD, VALUE(reset), .words = inbenta_resets},
-	{NULL},
+	{0},
 };
 
 static const struct route inbenta_routes[] = {
@@ -90,7 +91,7 @@ static const struct route inbenta_routes[] = {
 	 service_category_contents},
 	{"redirect_target", NULL, "/redirect-target", ROUTE_REDIRECT_TARGET, NULL},
 	{"other", NULL, NULL, 0, NULL},
-	{NULL},
+	{0},
 };
 
 static const char *const inbenta_secrets[] = {
@@ -103,6 +104,17 @@ static void inbenta_move_addresses(struct sim *sim, const struct control_call *c
 {
 	(void)call;
 	auth_move(sim);
+	control_ok(reply);
+}
+
+static void inbenta_reset_allowances(struct sim *sim, const struct control_call *call,
+				     struct reply *reply)
+{
+	struct inbenta *inbenta = inbenta_of(sim);
+
+	(void)call;
+	memset(inbenta->throttle, 0, sizeof(inbenta->throttle));
+	memset(inbenta->quota, 0, sizeof(inbenta->quota));
 	control_ok(reply);
 }
 
@@ -125,8 +137,9 @@ static void inbenta_content(struct sim *sim, const struct control_call *call, st
 
 static const struct control_route inbenta_controls[] = {
 	{"POST", "/addresses/move", inbenta_move_addresses},
+	{"POST", "/allowances/reset", inbenta_reset_allowances},
 	{"GET", "/content", inbenta_content},
-	{NULL},
+	{0},
 };
 
 static int inbenta_start(struct sim *sim)

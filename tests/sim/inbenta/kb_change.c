@@ -95,7 +95,8 @@ static bool change_date_fits(const struct change *change)
 {
 	const char *date = change_string(change, "date");
 
-	return !date || strlen(date) < KB_DATE_SIZE;
+	/* Wrong dates are welcome, but nothing that would have to be escaped. */
+	return !date || (strlen(date) < KB_DATE_SIZE && !date[strspn(date, "0123456789-:+. TZ")]);
 }
 
 static int change_show_category(const struct change *change, const struct kb_category *category)
@@ -267,5 +268,5 @@ const struct change_op kb_changes[] = {
 	{"modify_content", change_modify_content},   {"move_content", change_move_content},
 	{"delete_content", change_delete_content},   {"add_category", change_add_category},
 	{"rename_category", change_rename_category}, {"move_category", change_move_category},
-	{"delete_category", change_delete_category}, {NULL},
+	{"delete_category", change_delete_category}, {0},
 };

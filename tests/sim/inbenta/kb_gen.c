@@ -48,8 +48,7 @@ char *kb_make_answer(struct kb *kb)
 		"<p>Puede pagar con tarjeta, por transferencia o contra reembolso.</p>\n",
 		"<p>You can change your order until it has left the warehouse.</p>\n",
 		"<ul><li>Envío: 24&nbsp;h</li><li>Península &amp; Baleares</li></ul>\n",
-		"<p>Más en <a href=\"https://www.example.com/ayuda/?a=1&amp;b=2\">la "
-		"ayuda</a>.</p>",
+		"<p>Más en <a href=\"/ayuda/?a=1&amp;b=2\">la ayuda</a> — nº 7.</p>",
 		"<p class='note'>Questions? Answers 🙂 — “quoted” \\ and so on.</p>\n",
 		"<table border=\"0\"><tr><td>1</td><td>½ €</td></tr></table>\t<br />\r\n",
 	};
