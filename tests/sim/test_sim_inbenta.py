@@ -379,6 +379,11 @@ def test_an_odd_knowledge_base(odd_kb):
     assert kinds == {int, str, type(None)}
     answer = odd_kb.get(f"/categories/{ids['Its own parent']}/contents")
     assert answer.status == 200
+    children = [str(i) for category in truth["categories"] for i in json.loads(category["raw"])["children"]]
+    assert len(children) == len(set(children)) and len(set(children) - set(parents)) == 1
+    shown = {str(category["id"]) for category in odd_kb.categories(100).json()["results"]}
+    assert set(parents) - shown == {ids[name] for name in ids if name.startswith((
+        "Cycle", "Its own", "Below", "Unknown", "A second", "Parent null", "No parent"))}
     odd_kb.set(category_contents="nested")
     for category in parents:
         assert odd_kb.get(f"/categories/{category}/contents").status == 200

@@ -210,7 +210,6 @@ void kb_remove_category(struct kb *kb, struct kb_category *category, bool keep_i
 {
 	/* Out of its parent first: in a cycle it lies below itself. */
 	kb_leave_parent(kb, category);
-	category->parent_kind = KB_PARENT_DASH;
 	while (category->children.n)
 		kb_remove_category(kb, category->children.items[0], keep_ids);
 	list_remove(&kb->categories, category);
