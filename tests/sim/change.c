@@ -1,221 +1,22 @@
 /* See change.h. */
 #include "change.h"
-#include "gen.h"
 #include "text.h"
+#include "vendor.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* What an operation works on: its JSON, and a name if it has one. */
-struct change {
-	struct org *org;
-	const cJSON *json;
-	const char *name_json; /* a quoted JSON literal, NULL if none was given */
-	struct buf *object;
-};
-
-static const char *change_string(const struct change *change, const char *member)
+const char *change_string(const struct change *change, const char *member)
 {
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(change->json, member));
 }
 
-static struct org_binder *change_binder(const struct change *change, const char *member)
+int change_literal(const struct change *change, const char *member, const char *raw_member,
+		   struct buf *literal)
 {
-	const char *id = change_string(change, member);
-
-	return id ? org_find_binder(change->org, id) : NULL;
-}
-
-static struct org_folder *change_folder(const struct change *change, const char *member)
-{
-	const char *id = change_string(change, member);
-
-	return id ? org_find_folder(change->org, id) : NULL;
-}
-
-static struct org_document *change_document(const struct change *change)
-{
-	const char *id = change_string(change, "id");
-
-	return id ? org_find_document(change->org, id) : NULL;
-}
-
-static int change_show_document(const struct change *change, const struct org_document *document)
-{
-	buf_add(change->object, document->raw, document->raw_len);
-	return 0;
-}
-
-static int change_rename_document(const struct change *change)
-{
-	struct org_document *document = change_document(change);
-
-	if (!document)
-		return -ENOENT;
-	if (!change->name_json)
-		return -EINVAL;
-	int r = org_rename_document(change->org, document, change->name_json);
-	return r ? r : change_show_document(change, document);
-}
-
-static int change_add_document(const struct change *change)
-{
-	struct org_binder *binder = change_binder(change, "binder");
-	struct org_folder *folder = change_folder(change, "folder");
-	struct org_document *document;
-
-	if (!binder || (!folder && change_string(change, "folder")))
-		return -ENOENT;
-	if (!change->name_json || (folder && folder->binder != binder))
-		return -EINVAL;
-	int r = gen_add_document(change->org, binder, folder, ORG_FOLDER_NULL, change->name_json,
-				 &document);
-	return r ? r : change_show_document(change, document);
-}
-
-static int change_delete_document(const struct change *change)
-{
-	struct org_document *document = change_document(change);
-
-	if (!document)
-		return -ENOENT;
-	org_remove_document(change->org, document);
-	return 0;
-}
-
-static int change_new_version(const struct change *change)
-{
-	struct org_document *document = change_document(change);
-
-	if (!document)
-		return -ENOENT;
-	int r = org_add_version(change->org, document);
-	return r ? r : change_show_document(change, document);
-}
-
-static int change_set_metadata(const struct change *change)
-{
-	struct org_document *document = change_document(change);
-	const char *key = change_string(change, "key");
-
-	if (!document)
-		return -ENOENT;
-	/* Binder and tab say where a document is: it is moved, not edited. */
-	if (!key || !strcmp(key, "GLOBAL_BinderId") || !strcmp(key, "GLOBAL_TabId"))
-		return -EINVAL;
-	int r = org_set_metadata(change->org, document, key, change_string(change, "valueId"));
-	return r ? r : change_show_document(change, document);
-}
-
-static int change_move_document(const struct change *change)
-{
-	struct org_document *document = change_document(change);
-	struct org_folder *folder = change_folder(change, "folder");
-
-	if (!document || (!folder && change_string(change, "folder")))
-		return -ENOENT;
-	if (folder && folder->binder != document->binder)
-		return -EINVAL;
-	int r = org_move_document(change->org, document, folder);
-	return r ? r : change_show_document(change, document);
-}
-
-static int change_add_binder(const struct change *change)
-{
-	struct org_binder *binder;
-
-	if (!change->name_json)
-		return -EINVAL;
-	int r = org_add_binder(change->org, change->name_json, "2025-06-02T08:00:00Z", &binder);
-	if (!r)
-		buf_add_str(change->object, binder->raw);
-	return r;
-}
-
-static int change_rename_binder(const struct change *change)
-{
-	struct org_binder *binder = change_binder(change, "id");
-
-	if (!binder)
-		return -ENOENT;
-	if (!change->name_json)
-		return -EINVAL;
-	int r = org_rename_binder(binder, change->name_json);
-	if (!r)
-		buf_add_str(change->object, binder->raw);
-	return r;
-}
-
-static int change_delete_binder(const struct change *change)
-{
-	struct org_binder *binder = change_binder(change, "id");
-
-	if (!binder)
-		return -ENOENT;
-	org_remove_binder(change->org, binder);
-	return 0;
-}
-
-static int change_add_folder(const struct change *change)
-{
-	struct org_binder *binder = change_binder(change, "binder");
-	struct org_folder *parent = change_folder(change, "parent");
-	struct org_folder *folder;
-
-	if (!binder || (!parent && change_string(change, "parent")))
-		return -ENOENT;
-	if (!change->name_json || (parent && (parent->binder != binder || !parent->listed)))
-		return -EINVAL;
-	int r = org_add_folder(change->org, binder, parent, change->name_json, true, &folder);
-	if (!r)
-		buf_add_str(change->object, folder->raw);
-	return r;
-}
-
-static int change_rename_folder(const struct change *change)
-{
-	struct org_folder *folder = change_folder(change, "id");
-
-	if (!folder)
-		return -ENOENT;
-	if (!change->name_json)
-		return -EINVAL;
-	int r = org_rename_folder(folder, change->name_json);
-	if (!r)
-		buf_add_str(change->object, folder->raw);
-	return r;
-}
-
-static int change_delete_folder(const struct change *change)
-{
-	const cJSON *keep = cJSON_GetObjectItemCaseSensitive(change->json, "keep_documents");
-	struct org_folder *folder = change_folder(change, "id");
-
-	if (!folder || !folder->listed)
-		return -ENOENT;
-	org_remove_folder(change->org, folder, cJSON_IsTrue(keep));
-	return 0;
-}
-
-static const struct {
-	const char *op;
-	int (*apply)(const struct change *change);
-} change_ops[] = {
-	{"rename_document", change_rename_document}, {"add_document", change_add_document},
-	{"delete_document", change_delete_document}, {"new_version", change_new_version},
-	{"set_metadata", change_set_metadata},	     {"move_document", change_move_document},
-	{"add_binder", change_add_binder},	     {"rename_binder", change_rename_binder},
-	{"delete_binder", change_delete_binder},     {"add_folder", change_add_folder},
-	{"rename_folder", change_rename_folder},     {"delete_folder", change_delete_folder},
-};
-
-/* "name" is a plain string; "name_raw" is a JSON literal, for names that cJSON cannot carry. */
-static int change_name(const struct change *change, struct buf *literal)
-{
-	const char *name = change_string(change, "name");
-	const char *raw = change_string(change, "name_raw");
+	const char *plain = change_string(change, member);
+	const char *raw = change_string(change, raw_member);
 	struct buf decoded = {0};
 	int r = 0;
 
@@ -223,26 +24,25 @@ static int change_name(const struct change *change, struct buf *literal)
 		r = text_decode_literal(raw, &decoded);
 		buf_free(&decoded);
 		buf_add_str(literal, raw);
-	} else if (name) {
-		text_add_literal(literal, name, strlen(name));
+	} else if (plain) {
+		text_add_literal(literal, plain, strlen(plain));
 	}
 	return r ? r : literal->failed ? -ENOMEM : 0;
 }
 
 int change_apply(struct sim *sim, const struct cJSON *json, struct buf *ret_object)
 {
-	struct change change = {.org = &sim->org, .json = json, .object = ret_object};
+	struct change change = {.sim = sim, .json = json, .object = ret_object};
 	const char *op = change_string(&change, "op");
+	const struct change_op *known = sim->vendor->changes;
 	struct buf literal = {0};
-	int r = change_name(&change, &literal);
+	int r = change_literal(&change, "name", "name_raw", &literal);
 
 	change.name_json = literal.data;
-	size_t n = sizeof(change_ops) / sizeof(change_ops[0]);
-	size_t i = 0;
-	while (op && i < n && strcmp(change_ops[i].op, op))
-		i++;
+	while (op && known->op && strcmp(known->op, op))
+		known++;
 	if (!r)
-		r = op && i < n ? change_ops[i].apply(&change) : -EINVAL;
+		r = op && known->op ? known->apply(&change) : -EINVAL;
 	if (!r && !ret_object->len)
 		buf_add_str(ret_object, "null");
 	buf_free(&literal);

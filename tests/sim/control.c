@@ -1,9 +1,9 @@
 /* See control.h. Everything runs under the simulator's lock, so a test sees whole changes only. */
 #include "control.h"
 #include "change.h"
-#include "oauth.h"
-#include "reply.h"
 #include "text.h"
+#include "token.h"
+#include "vendor.h"
 
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
@@ -14,13 +14,7 @@
 
 #define CONTROL_BACKLOG 128
 
-/* What a call came with. */
-struct control_call {
-	const struct request *request;
-	const cJSON *json; /* NULL without a body */
-};
-
-static void control_fail(struct reply *reply, unsigned int status, const char *why)
+void control_fail(struct reply *reply, unsigned int status, const char *why)
 {
 	reply_set(reply, status, "application/json");
 	buf_add_str(&reply->body, "{\"ok\":false,\"problem\":");
@@ -28,7 +22,7 @@ static void control_fail(struct reply *reply, unsigned int status, const char *w
 	buf_add_char(&reply->body, '}');
 }
 
-static void control_ok(struct reply *reply)
+void control_ok(struct reply *reply)
 {
 	buf_add_str(&reply->body, "{\"ok\":true}");
 }
@@ -36,7 +30,7 @@ static void control_ok(struct reply *reply)
 static void control_stats(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
 	(void)call;
-	stats_render(&sim->stats, &reply->body);
+	stats_render(&sim->stats, sim->vendor->routes, &reply->body);
 }
 
 static void control_reset(struct sim *sim, const struct control_call *call, struct reply *reply)
@@ -46,41 +40,52 @@ static void control_reset(struct sim *sim, const struct control_call *call, stru
 	control_ok(reply);
 }
 
+static int control_set(struct sim_settings *common, const struct vendor *vendor, void *settings,
+		       const cJSON *item)
+{
+	const struct setting *setting = setting_find(sim_setting_list, item->string);
+	void *base = setting ? (void *)common : settings;
+	char *printed = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
+	const char *value = printed ? printed : cJSON_GetStringValue(item);
+
+	if (!setting)
+		setting = setting_find(vendor->settings, item->string);
+	int r = setting && value ? setting_set(setting, base, value) : -EINVAL;
+	cJSON_free(printed);
+	return r;
+}
+
 /* All of the settings hold or none does. */
 static void control_settings(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
-	struct sim_settings settings = sim->settings;
+	struct sim_settings common = sim->settings;
+	size_t size = sim->vendor->settings_size;
+	void *settings = malloc(size);
 	const cJSON *item;
 
+	if (!settings) {
+		control_fail(reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+		return;
+	}
+	memcpy(settings, sim->state, size);
 	cJSON_ArrayForEach(item, call->json)
 	{
-		char *printed = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
-		const char *value = cJSON_IsString(item) ? item->valuestring : printed;
-		int r = value ? sim_set(&settings, item->string, value) : -ENOMEM;
-
-		cJSON_free(printed);
-		if (r) {
-			control_fail(reply, MHD_HTTP_BAD_REQUEST, item->string);
-			return;
-		}
+		if (!control_set(&common, sim->vendor, settings, item))
+			continue;
+		control_fail(reply, MHD_HTTP_BAD_REQUEST, item->string);
+		free(settings);
+		return;
 	}
-	sim->settings = settings;
+	sim->settings = common;
+	memcpy(sim->state, settings, size);
+	free(settings);
 	control_ok(reply);
 }
 
 static void control_revoke(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
 	(void)call;
-	oauth_revoke(sim);
-	control_ok(reply);
-}
-
-/* The signatures of links given out so far hold no more. */
-static void control_expire_links(struct sim *sim, const struct control_call *call,
-				 struct reply *reply)
-{
-	(void)call;
-	sim->link_key = rng_mix(sim->link_key);
+	token_revoke(sim);
 	control_ok(reply);
 }
 
@@ -131,112 +136,10 @@ static void control_change(struct sim *sim, const struct control_call *call, str
 	buf_free(&object);
 }
 
-static void control_truth_folders(const struct org_binder *binder, struct buf *out)
-{
-	const char *comma = "";
-
-	buf_add_str(out, ",\"folders\":[");
-	for (size_t i = 0; i < binder->all_folders.n; i++) {
-		const struct org_folder *folder = binder->all_folders.items[i];
-
-		if (!folder->listed)
-			continue;
-		buf_add_format(out, "%s{\"id\":\"%s\",\"parentId\":", comma, folder->id);
-		if (folder->parent)
-			buf_add_format(out, "\"%s\"", folder->parent->id);
-		else
-			buf_add_str(out, "null");
-		buf_add_str(out, ",\"raw\":");
-		text_add_literal(out, folder->raw, strlen(folder->raw));
-		buf_add_char(out, '}');
-		comma = ",";
-	}
-	buf_add_char(out, ']');
-}
-
-/* The newest first. */
-static void control_truth_versions(const struct org_document *document, struct buf *out)
-{
-	const struct org_version *version = document->version;
-
-	buf_add_str(out, ",\"versions\":[");
-	for (; version; version = version->older)
-		buf_add_format(out, "{\"id\":\"%s\",\"size\":%" PRIu64 "}%s", version->id,
-			       version->size, version->older ? "," : "");
-	buf_add_char(out, ']');
-}
-
-static void control_truth_documents(const struct org_binder *binder, struct buf *out)
-{
-	buf_add_str(out, ",\"documents\":[");
-	for (size_t i = 0; i < binder->documents.n; i++) {
-		const struct org_document *document = binder->documents.items[i];
-
-		buf_add_format(out, "%s{\"id\":\"%s\",\"folderId\":", i ? "," : "", document->id);
-		if (document->folder)
-			buf_add_format(out, "\"%s\"", document->folder->id);
-		else
-			buf_add_str(out, "null");
-		buf_add_format(out, ",\"latestVersionId\":\"%s\",\"size\":%" PRIu64,
-			       document->version->id, document->version->size);
-		control_truth_versions(document, out);
-		buf_add_str(out, ",\"raw\":");
-		text_add_literal(out, document->raw, document->raw_len);
-		buf_add_char(out, '}');
-	}
-	buf_add_char(out, ']');
-}
-
 static void control_truth(struct sim *sim, const struct control_call *call, struct reply *reply)
 {
-	struct buf *out = &reply->body;
-
 	(void)call;
-	buf_add_str(out, "{\"binders\":[");
-	for (size_t i = 0; i < sim->org.binders.n; i++) {
-		const struct org_binder *binder = sim->org.binders.items[i];
-
-		buf_add_format(out, "%s{\"id\":\"%s\",\"raw\":", i ? "," : "", binder->id);
-		text_add_literal(out, binder->raw, strlen(binder->raw));
-		buf_add_str(out, ",\"metadataelements\":");
-		text_add_literal(out, binder->elements, strlen(binder->elements));
-		control_truth_folders(binder, out);
-		control_truth_documents(binder, out);
-		buf_add_char(out, '}');
-	}
-	buf_add_str(out, "]}");
-}
-
-static bool control_query_number(const struct request *request, const char *name,
-				 uint64_t *ret_number)
-{
-	const char *value = request_query(request, name);
-
-	return !value || !text_parse_number(value, UINT64_MAX, ret_number);
-}
-
-/* A version's bytes as they are, whatever storage is set or spoilt to send. */
-static void control_content(struct sim *sim, const struct control_call *call, struct reply *reply)
-{
-	const char *id = request_query(call->request, "version");
-	const struct org_version *version = id ? org_find_version(&sim->org, id) : NULL;
-	uint64_t offset = 0, length = UINT64_MAX;
-
-	if (!control_query_number(call->request, "offset", &offset) ||
-	    !control_query_number(call->request, "length", &length)) {
-		control_fail(reply, MHD_HTTP_BAD_REQUEST, "offset and length are numbers");
-		return;
-	}
-	if (!version) {
-		control_fail(reply, MHD_HTTP_NOT_FOUND, "no such version");
-		return;
-	}
-	reply_set(reply, MHD_HTTP_OK, "application/octet-stream");
-	memcpy(reply->version_id, version->id, sizeof(reply->version_id));
-	reply->offset = offset < version->size ? offset : version->size;
-	reply->length = version->size - reply->offset;
-	if (reply->length > length)
-		reply->length = length;
+	sim->vendor->truth(sim, &reply->body);
 }
 
 static void control_ping(struct sim *sim, const struct control_call *call, struct reply *reply)
@@ -246,45 +149,47 @@ static void control_ping(struct sim *sim, const struct control_call *call, struc
 	control_ok(reply);
 }
 
-static const struct {
-	const char *method;
-	const char *path;
-	void (*handle)(struct sim *sim, const struct control_call *call, struct reply *reply);
-} control_routes[] = {
+static const struct control_route control_routes[] = {
 	{"GET", "/ping", control_ping},
 	{"GET", "/stats", control_stats},
 	{"POST", "/stats/reset", control_reset},
 	{"POST", "/settings", control_settings},
 	{"POST", "/tokens/revoke", control_revoke},
-	{"POST", "/links/expire", control_expire_links},
 	{"POST", "/faults", control_fault_add},
 	{"DELETE", "/faults", control_fault_clear},
 	{"GET", "/faults", control_fault_list},
 	{"POST", "/change", control_change},
 	{"GET", "/truth", control_truth},
-	{"GET", "/content", control_content},
+	{0},
 };
+
+static const struct control_route *control_find(const struct control_route *route,
+						const struct request *request)
+{
+	while (route->path &&
+	       (strcmp(route->path, request->path) || strcmp(route->method, request->method)))
+		route++;
+	return route->path ? route : NULL;
+}
 
 static enum MHD_Result control_answer(struct sim *sim, struct request *request)
 {
 	const struct buf *body = &request->body;
 	cJSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;
-	size_t n = sizeof(control_routes) / sizeof(control_routes[0]);
+	const struct control_route *route = control_find(control_routes, request);
 	struct control_call call = {request, json};
 	struct reply reply = {0};
-	size_t i = 0;
 
-	while (i < n && (strcmp(control_routes[i].path, request->path) ||
-			 strcmp(control_routes[i].method, request->method)))
-		i++;
-	reply_set(&reply, MHD_HTTP_OK, "application/json; charset=utf-8");
-	if (i == n) {
+	if (!route)
+		route = control_find(sim->vendor->controls, request);
+	reply_set(&reply, MHD_HTTP_OK, REPLY_JSON);
+	if (!route) {
 		control_fail(&reply, MHD_HTTP_NOT_FOUND, "no such call");
 	} else if (request->body_too_large || (body->len && !cJSON_IsObject(json))) {
 		control_fail(&reply, MHD_HTTP_BAD_REQUEST, "the body is not a JSON object");
 	} else {
 		pthread_mutex_lock(&sim->lock);
-		control_routes[i].handle(sim, &call, &reply);
+		route->handle(sim, &call, &reply);
 		pthread_mutex_unlock(&sim->lock);
 	}
 	cJSON_Delete(json);

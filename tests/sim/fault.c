@@ -1,6 +1,7 @@
 /* See fault.h. */
 #include "fault.h"
 #include "sim.h"
+#include "vendor.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -37,29 +38,9 @@ static const char *const fault_names[FAULT_KINDS] = {
 	[FAULT_ENCODED] = "encoded",
 };
 
-static const char *const fault_wrong[] = {
-	"{\"items\":7,\"totalCount\":\"x\",\"pageNumber\":[],\"pageSize\":null}",
-	"[1,\"two\",null,[],{\"id\":7,\"name\":{},\"parentId\":[],\"fileName\":false}]",
-	"42",
-	"\"text\"",
-	"null",
-	"{\"items\":[{\"id\":7,\"fileName\":null,\"folderId\":[],\"binderId\":{},\"metadata\":"
-	"\"x\","
-	"\"latestVersionId\":false},null,3,[]],\"totalCount\":4,\"pageNumber\":1,\"pageSize\":4}",
-	"{\"access_token\":7,\"expires_in\":\"soon\",\"token_type\":[],\"url\":{},\"id\":null}",
-	"{\"items\":[{}],\"totalCount\":-1,\"pageNumber\":1.5,\"pageSize\":-250}",
-};
-
-#define FAULT_VARIANTS (sizeof(fault_wrong) / sizeof(fault_wrong[0]))
-
-const char *fault_wrong_types(unsigned int variant)
+bool fault_replaces(const struct fault *fault, const struct route *route)
 {
-	return fault_wrong[variant % FAULT_VARIANTS];
-}
-
-bool fault_replaces(const struct fault *fault, enum route route)
-{
-	if (fault->kind == FAULT_ENDLESS && route == ROUTE_STORAGE)
+	if (fault->kind == FAULT_ENDLESS && (route->flags & ROUTE_STORAGE))
 		return false;
 	return fault->kind >= FAULT_STATUS && fault->kind <= FAULT_REDIRECT;
 }
@@ -113,13 +94,18 @@ static const char *fault_parse_numbers(struct fault *fault, const cJSON *json)
 	return NULL;
 }
 
+static bool fault_route_has(const struct fault *fault, unsigned int flag)
+{
+	return fault->route && (fault->route->flags & flag);
+}
+
 static const char *fault_parse(struct fault *fault, const struct sim *sim, const cJSON *json)
 {
 	const char *route = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "route"));
 	const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "kind"));
 
-	fault->route = !route || !strcmp(route, "*") ? ROUTES : stats_route_find(route);
-	if (!route || (fault->route == ROUTES && strcmp(route, "*")))
+	fault->route = route ? vendor_route_find(sim->vendor, route) : NULL;
+	if (!route || (!fault->route && strcmp(route, "*")))
 		return "route is a route's name or *";
 	fault->kind = FAULT_STATUS;
 	while (kind && fault->kind < FAULT_KINDS && strcmp(fault_names[fault->kind], kind))
@@ -127,9 +113,9 @@ static const char *fault_parse(struct fault *fault, const struct sim *sim, const
 	if (!kind || fault->kind == FAULT_KINDS)
 		return "there is no such kind of fault";
 	if ((fault->kind == FAULT_BIG_TOTAL_COUNT || fault->kind == FAULT_ZERO_PAGE) &&
-	    fault->route != ROUTE_SEARCH)
-		return "only search has pages";
-	if (fault->kind >= FAULT_WRONG_RANGE && fault->route != ROUTE_STORAGE)
+	    !fault_route_has(fault, ROUTE_PAGES))
+		return "this route has no pages";
+	if (fault->kind >= FAULT_WRONG_RANGE && !fault_route_has(fault, ROUTE_STORAGE))
 		return "only storage has ranges";
 	fault->status = fault->kind == FAULT_REDIRECT ? 302 : 500;
 	if (fault->kind == FAULT_REDIRECT)
@@ -189,19 +175,18 @@ void fault_render(const struct sim *sim, struct buf *out)
 			       ",\"after\":%" PRIu64 ",\"passed\":%" PRIu64 ",\"fired\":%" PRIu64
 			       "}",
 			       fault == sim->faults ? "" : ",",
-			       fault->route == ROUTES ? "*" : stats_route_name(fault->route),
-			       fault_names[fault->kind], fault->times, fault->after, fault->passed,
-			       fault->fired);
+			       fault->route ? fault->route->name : "*", fault_names[fault->kind],
+			       fault->times, fault->after, fault->passed, fault->fired);
 	buf_add_char(out, ']');
 }
 
-struct fault fault_take(struct sim *sim, enum route route)
+struct fault fault_take(struct sim *sim, const struct route *route)
 {
 	for (struct fault *fault = sim->faults; fault; fault = fault->next) {
-		if (fault->route != ROUTES && fault->route != route)
+		if (fault->route && fault->route != route)
 			continue;
 		/* A client led to the target of a redirect must not be led in a circle. */
-		if (fault->route == ROUTES && route == ROUTE_REDIRECT_TARGET)
+		if (!fault->route && (route->flags & ROUTE_REDIRECT_TARGET))
 			continue;
 		if (fault->times >= 0 && fault->fired >= (uint64_t)fault->times)
 			continue;
@@ -220,7 +205,8 @@ struct fault fault_take(struct sim *sim, enum route route)
 
 void fault_spoil_utf8(struct buf *body)
 {
-	static const char *const marks[] = {"\"fileName\":\"", "\"name\":\"", ":\""};
+	static const char *const marks[] = {"\"fileName\":\"", "\"name\":\"", "\"title\":\"",
+					    ":\""};
 	static const char bad[] = "\xff\xc3\x28\xed\xa0\x80";
 	const char *found = NULL;
 

@@ -16,6 +16,7 @@
 #define FAULT_BODY_MAX	   1024
 #define FAULT_TEXT_MAX	   128
 #define FAULT_LOCATION_MAX 512
+#define FAULT_VARIANTS	   8 /* of wrong types */
 #define FAULT_LIST_MAX	   1000
 #define FAULT_DEEP_LEVELS  100000
 #define FAULT_BIG_TOTAL	   "1000000000000000"
@@ -52,8 +53,8 @@ enum fault_kind {
 };
 
 struct fault {
-	struct fault *next; /* owned */
-	enum route route;   /* ROUTES: every one */
+	struct fault *next;	   /* owned */
+	const struct route *route; /* NULL: every one */
 	enum fault_kind kind;
 	int64_t times; /* -1: until cleared */
 	uint64_t after;
@@ -67,7 +68,7 @@ struct fault {
 	uint64_t ms;
 	char retry_after[FAULT_TEXT_MAX]; /* empty: no header */
 	char location[FAULT_LOCATION_MAX];
-	char body[FAULT_BODY_MAX]; /* empty: problem details */
+	char body[FAULT_BODY_MAX]; /* empty: an error of the vendor's */
 };
 
 struct sim;
@@ -79,11 +80,9 @@ int fault_add(struct sim *sim, const struct cJSON *json, const char **ret_proble
 void fault_clear(struct sim *sim);
 void fault_render(const struct sim *sim, struct buf *out);
 /* The fault that strikes this request; kind FAULT_NONE if none does. Counts. */
-struct fault fault_take(struct sim *sim, enum route route);
+struct fault fault_take(struct sim *sim, const struct route *route);
 /* True if the fault takes the place of this route's answer. */
-bool fault_replaces(const struct fault *fault, enum route route);
-/* A body of valid JSON of wrong types. */
-const char *fault_wrong_types(unsigned int variant);
+bool fault_replaces(const struct fault *fault, const struct route *route);
 /* Puts bytes that are no UTF-8 into the first name in a JSON text. */
 void fault_spoil_utf8(struct buf *body);
 

@@ -1,15 +1,13 @@
 /*
- * ibinderfs-sim: an iBinder tenant served on loopback, made up from a seed.
+ * ibinderfs-sim: a vendor's service on loopback, with contents made up from a seed.
  *
  * This file reads the options, starts the two servers, says where they listen and waits for its
  * end: SIGTERM, SIGINT, or the end of stdin when asked to. Exit status 0 then, 1 if it could not
  * start, 2 for wrong options.
  */
-#include "control.h"
-#include "demo.h"
-#include "gen.h"
 #include "server.h"
 #include "text.h"
+#include "vendor.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -22,120 +20,94 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define MAIN_COUNT_MAX 1000000u
-#define MAIN_DEPTH_MAX 200u /* folders below folders are walked by recursion */
-#define MAIN_SIZE_MAX  (1ull << 40)
-#define MAIN_FIELD_MAX 200u
+#define MAIN_OPTIONS_MAX 80
+#define MAIN_NAME_MAX	 32
 
 struct options {
-	struct gen_options gen;
-	struct org_options org;
 	uint64_t port;
 	uint64_t control_port;
 	bool control;
-	bool demo;
 	bool exit_with_stdin;
 	const char *log; /* borrowed from argv */
 };
 
 enum option_kind {
-	OPTION_SETTING = 1, /* the same as a setting of the control port, with - for _ */
-	OPTION_FLAG_SETTING,
+	OPTION_SETTING = 1, /* a vendor's option, or a setting */
+	OPTION_VENDOR,
 	OPTION_PORT,
 	OPTION_CONTROL_PORT,
 	OPTION_EXIT_WITH_STDIN,
 	OPTION_DEMO,
 	OPTION_SEED,
-	OPTION_BINDERS,
-	OPTION_FOLDERS,
-	OPTION_DEPTH,
-	OPTION_DOCUMENTS,
-	OPTION_METADATA,
-	OPTION_SIZE_MIN,
-	OPTION_SIZE_MAX,
-	OPTION_ODD_NAMES,
-	OPTION_ODD_NUMBERS,
 	OPTION_LOG,
 	OPTION_HELP,
 };
 
-static const struct option option_list[] = {
+static const struct option option_common[] = {
+	{"vendor", required_argument, NULL, OPTION_VENDOR},
 	{"port", required_argument, NULL, OPTION_PORT},
 	{"control-port", required_argument, NULL, OPTION_CONTROL_PORT},
 	{"exit-with-stdin", no_argument, NULL, OPTION_EXIT_WITH_STDIN},
 	{"demo", no_argument, NULL, OPTION_DEMO},
 	{"seed", required_argument, NULL, OPTION_SEED},
-	{"binders", required_argument, NULL, OPTION_BINDERS},
-	{"folders", required_argument, NULL, OPTION_FOLDERS},
-	{"depth", required_argument, NULL, OPTION_DEPTH},
-	{"documents", required_argument, NULL, OPTION_DOCUMENTS},
-	{"metadata", required_argument, NULL, OPTION_METADATA},
-	{"size-min", required_argument, NULL, OPTION_SIZE_MIN},
-	{"size-max", required_argument, NULL, OPTION_SIZE_MAX},
-	{"odd-names", no_argument, NULL, OPTION_ODD_NAMES},
-	{"odd-numbers", no_argument, NULL, OPTION_ODD_NUMBERS},
 	{"log", required_argument, NULL, OPTION_LOG},
 	{"help", no_argument, NULL, OPTION_HELP},
-	{"items-wrapper", no_argument, NULL, OPTION_FLAG_SETTING},
-	{"latency-ms", required_argument, NULL, OPTION_SETTING},
-	{"jitter-ms", required_argument, NULL, OPTION_SETTING},
-	{"token-life", required_argument, NULL, OPTION_SETTING},
-	{"link-life", required_argument, NULL, OPTION_SETTING},
-	{"max-page", required_argument, NULL, OPTION_SETTING},
-	{"subfolders", required_argument, NULL, OPTION_SETTING},
-	{"tab-filter", required_argument, NULL, OPTION_SETTING},
-	{"storage-range", required_argument, NULL, OPTION_SETTING},
-	{"storage-length", required_argument, NULL, OPTION_SETTING},
-	{"storage-etag", required_argument, NULL, OPTION_SETTING},
-	{"storage-416", required_argument, NULL, OPTION_SETTING},
-	{"storage-latency-ms", required_argument, NULL, OPTION_SETTING},
-	{"storage-rate", required_argument, NULL, OPTION_SETTING},
-	{"storage-base", required_argument, NULL, OPTION_SETTING},
-	{"client-id", required_argument, NULL, OPTION_SETTING},
-	{"client-secret", required_argument, NULL, OPTION_SETTING},
-	{"tenant", required_argument, NULL, OPTION_SETTING},
-	{NULL, 0, NULL, 0},
 };
 
-static void main_usage(FILE *out)
+/* What getopt wants; with room for the names, which have - where settings have _. */
+struct option_list {
+	struct option option[MAIN_OPTIONS_MAX + 1];
+	char name[MAIN_OPTIONS_MAX][MAIN_NAME_MAX];
+	const struct setting *setting[MAIN_OPTIONS_MAX]; /* NULL for the common ones */
+	void *base[MAIN_OPTIONS_MAX];
+	size_t n;
+};
+
+static void main_list_add(struct option_list *list, const struct setting *table, void *base)
 {
-	fputs("usage: ibinderfs-sim [--OPTION=VALUE]...   (all options: tests/sim/README.md)\n",
-	      out);
-	for (const struct option *option = option_list; option->name; option++)
-		fprintf(out, "  --%s%s\n", option->name,
-			option->has_arg == required_argument ? "=VALUE" : "");
+	for (; table->name && list->n < MAIN_OPTIONS_MAX; table++) {
+		char *name = list->name[list->n];
+
+		snprintf(name, MAIN_NAME_MAX, "%s", table->name);
+		for (char *c = name; *c; c++)
+			if (*c == '_')
+				*c = '-';
+		list->option[list->n] = (struct option){
+			.name = name,
+			.has_arg = table->kind == SETTING_FLAG ? no_argument : required_argument,
+			.val = OPTION_SETTING,
+		};
+		list->setting[list->n] = table;
+		list->base[list->n++] = base;
+	}
 }
 
-static int main_setting(struct sim *sim, const char *option, const char *value)
+static void main_list_make(struct sim *sim, struct option_list *list)
 {
-	char name[32];
-	size_t i = 0;
-
-	for (; option[i] && i < sizeof(name) - 1; i++)
-		name[i] = option[i] == '-' ? '_' : option[i];
-	name[i] = '\0';
-	return sim_set(&sim->settings, name, value);
+	*list = (struct option_list){.n = sizeof(option_common) / sizeof(option_common[0])};
+	memcpy(list->option, option_common, sizeof(option_common));
+	main_list_add(list, sim_setting_list, &sim->settings);
+	main_list_add(list, sim->vendor->options, sim->state);
+	main_list_add(list, sim->vendor->settings, sim->state);
 }
 
-static int main_count(const char *value, uint64_t max, size_t *ret_count)
+static void main_usage(const struct option_list *list)
 {
-	uint64_t number;
-	int r = text_parse_number(value, max, &number);
-
-	if (!r)
-		*ret_count = number;
-	return r;
+	printf("usage: ibinderfs-sim [--OPTION=VALUE]...   (all options: tests/sim/README.md)\n");
+	for (size_t i = 0; i < list->n; i++)
+		printf("  --%s%s\n", list->option[i].name,
+		       list->option[i].has_arg == required_argument ? "=VALUE" : "");
 }
 
 /* One option. Returns a negative errno if its value is unfit. */
-static int main_option(struct sim *sim, struct options *o, const struct option *option,
-		       const char *value)
+static int main_option(struct sim *sim, struct options *o, const struct option_list *list,
+		       int index, const char *value)
 {
-	switch ((enum option_kind)option->val) {
+	switch ((enum option_kind)list->option[index].val) {
 	case OPTION_SETTING:
-		return main_setting(sim, option->name, value);
-	case OPTION_FLAG_SETTING:
-		return main_setting(sim, option->name, "true");
+		return setting_set(list->setting[index], list->base[index], value ? value : "true");
+	case OPTION_VENDOR:
+		return vendor_find(value) == sim->vendor ? 0 : -EINVAL;
 	case OPTION_PORT:
 		return text_parse_number(value, UINT16_MAX, &o->port);
 	case OPTION_CONTROL_PORT:
@@ -145,31 +117,10 @@ static int main_option(struct sim *sim, struct options *o, const struct option *
 		o->exit_with_stdin = true;
 		return 0;
 	case OPTION_DEMO:
-		o->demo = true;
+		sim->demo = true;
 		return 0;
 	case OPTION_SEED:
-		return text_parse_number(value, UINT64_MAX, &o->org.seed);
-	case OPTION_BINDERS:
-		return main_count(value, MAIN_COUNT_MAX, &o->gen.binders);
-	case OPTION_FOLDERS:
-		return main_count(value, MAIN_COUNT_MAX, &o->gen.folders);
-	case OPTION_DEPTH:
-		return strcmp(value, "0") ? main_count(value, MAIN_DEPTH_MAX, &o->gen.depth)
-					  : -EINVAL;
-	case OPTION_DOCUMENTS:
-		return main_count(value, MAIN_COUNT_MAX, &o->gen.documents);
-	case OPTION_METADATA:
-		return main_count(value, MAIN_FIELD_MAX, &o->org.extra_fields);
-	case OPTION_SIZE_MIN:
-		return text_parse_number(value, MAIN_SIZE_MAX, &o->org.size_min);
-	case OPTION_SIZE_MAX:
-		return text_parse_number(value, MAIN_SIZE_MAX, &o->org.size_max);
-	case OPTION_ODD_NAMES:
-		o->gen.odd_names = true;
-		return 0;
-	case OPTION_ODD_NUMBERS:
-		o->org.odd_numbers = true;
-		return 0;
+		return text_parse_number(value, UINT64_MAX, &sim->seed);
 	case OPTION_LOG:
 		o->log = value;
 		return 0;
@@ -179,46 +130,64 @@ static int main_option(struct sim *sim, struct options *o, const struct option *
 	return -EINVAL;
 }
 
-static int main_options(struct sim *sim, struct options *options, int argc, char **argv)
+/* Secrets better come this way than on the command line. */
+static int main_environment(const struct option_list *list)
 {
-	const char *secret = getenv("SIM_CLIENT_SECRET");
-	int index, value;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct setting *setting = list->setting[i];
+		const char *value = setting && setting->env ? getenv(setting->env) : NULL;
 
-	if (secret && sim_set(&sim->settings, "client_secret", secret)) {
-		fputs("ibinderfs-sim: SIM_CLIENT_SECRET is too long\n", stderr);
-		return -EINVAL;
-	}
-	while ((value = getopt_long(argc, argv, "", option_list, &index)) != -1) {
-		if (value == '?')
-			return -EINVAL;
-		if (value != OPTION_HELP &&
-		    main_option(sim, options, &option_list[index], optarg)) {
-			fprintf(stderr, "ibinderfs-sim: --%s: bad value\n",
-				option_list[index].name);
-			return -EINVAL;
-		}
-		if (value == OPTION_HELP) {
-			main_usage(stdout);
-			return -ECANCELED;
-		}
-	}
-	if (optind < argc || options->org.size_min > options->org.size_max) {
-		fputs("ibinderfs-sim: stray argument, or size-min above size-max\n", stderr);
+		if (!value || !setting_set(setting, list->base[i], value))
+			continue;
+		fprintf(stderr, "ibinderfs-sim: %s: bad value\n", setting->env);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-static int main_organisation(struct sim *sim, const struct options *options)
+static int main_options(struct sim *sim, struct options *options, int argc, char **argv)
 {
-	struct org_options org = options->org;
+	struct option_list list;
+	int index, value;
 
-	org.text_content = options->demo;
-	int r = org_init(&sim->org, &org);
-	if (r)
-		return r;
-	return options->demo ? demo_organisation(&sim->org)
-			     : gen_organisation(&sim->org, &options->gen);
+	main_list_make(sim, &list);
+	if (main_environment(&list))
+		return -EINVAL;
+	while ((value = getopt_long(argc, argv, "", list.option, &index)) != -1) {
+		if (value == '?')
+			return -EINVAL;
+		if (value == OPTION_HELP) {
+			main_usage(&list);
+			return -ECANCELED;
+		}
+		if (main_option(sim, options, &list, index, optarg)) {
+			fprintf(stderr, "ibinderfs-sim: --%s: bad value\n",
+				list.option[index].name);
+			return -EINVAL;
+		}
+	}
+	if (optind < argc) {
+		fputs("ibinderfs-sim: stray argument\n", stderr);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* The vendor decides which options there are, so it is looked for before they are read. */
+static const struct vendor *main_vendor(int argc, char **argv)
+{
+	static const char option[] = "--vendor";
+	size_t n = strlen(option);
+
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], option, n))
+			continue;
+		if (argv[i][n] == '=')
+			return vendor_find(argv[i] + n + 1);
+		if (!argv[i][n] && i + 1 < argc)
+			return vendor_find(argv[i + 1]);
+	}
+	return &vendor_ibinder;
 }
 
 /* Ends on a signal or, if asked to, at the end of stdin. */
@@ -286,36 +255,45 @@ static int main_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-int main(int argc, char **argv)
+/* With the options read: makes up what is served, and serves it. */
+static int main_run(struct sim *sim, const struct options *options)
 {
-	struct options options = {
-		.gen = {.binders = 2, .folders = 6, .depth = 3, .documents = 60},
-		.org = {.seed = 1, .extra_fields = 6, .size_min = 100, .size_max = 20000},
-	};
-	struct sim sim;
-	int r = sim_init(&sim);
-
-	if (r)
-		return EXIT_FAILURE;
-	r = main_options(&sim, &options, argc, argv);
-	if (r) {
-		sim_fini(&sim);
-		return r == -ECANCELED ? EXIT_SUCCESS : 2;
-	}
 	int signals = main_signals();
+	int r = 0;
+
 	main_raise_limits();
-	if (options.log)
-		sim.log = fopen(options.log, "ae");
-	if (signals < 0 || (options.log && !sim.log)) {
+	if (options->log)
+		sim->log = fopen(options->log, "ae");
+	if (signals < 0 || (options->log && !sim->log)) {
 		perror("ibinderfs-sim");
 		r = -EIO;
 	}
 	if (!r)
-		r = main_organisation(&sim, &options);
+		r = sim->vendor->fill(sim);
+	if (r == -EINVAL)
+		fputs("ibinderfs-sim: the options do not fit together\n", stderr);
 	if (!r)
-		r = main_serve(&sim, &options, signals);
+		r = main_serve(sim, options, signals);
 	if (signals >= 0)
 		close(signals);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	const struct vendor *vendor = main_vendor(argc, argv);
+	struct options options = {0};
+	struct sim sim;
+
+	if (!vendor) {
+		fputs("ibinderfs-sim: --vendor: there is no such vendor\n", stderr);
+		return 2;
+	}
+	if (sim_init(&sim, vendor))
+		return EXIT_FAILURE;
+	int r = main_options(&sim, &options, argc, argv);
+	if (!r)
+		r = main_run(&sim, &options);
 	sim_fini(&sim);
-	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+	return !r || r == -ECANCELED ? EXIT_SUCCESS : r == -EINVAL ? 2 : EXIT_FAILURE;
 }

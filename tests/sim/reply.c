@@ -3,7 +3,7 @@
  * are read by MHD from a stream, piece by piece, in the connection's own thread.
  */
 #include "reply.h"
-#include "storage.h"
+#include "vendor.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,8 +17,9 @@
 
 struct stream {
 	struct sim *sim;
-	char *data; /* owned; NULL for the content of a version */
-	char version_id[RNG_GUID_SIZE];
+	char *data; /* owned; NULL: read it */
+	void (*read)(const struct sim *sim, const char *id, uint64_t offset, char *out, size_t n);
+	char content_id[RNG_GUID_SIZE];
 	uint64_t offset;
 	uint64_t sendable; /* UINT64_MAX: endless */
 	bool cut;	   /* after the sendable bytes the connection is cut */
@@ -33,14 +34,35 @@ const char *request_header(const struct request *request, const char *name)
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+struct query_search {
+	const char *name;
+	const char *value;
+};
+
+static enum MHD_Result query_match(void *cls, enum MHD_ValueKind kind, const char *name,
+				   const char *value)
+{
+	struct query_search *search = cls;
+
+	(void)kind;
+	if (strcmp(name, search->name))
+		return MHD_YES;
+	search->value = value ? value : "";
+	return MHD_NO;
+}
+
 const char *request_query(const struct request *request, const char *name)
 {
-	const char *value = NULL;
+	struct query_search search = {.name = name};
 
-	if (MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, name,
-					  strlen(name), &value, NULL) != MHD_YES)
-		return NULL;
-	return value ? value : "";
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, query_match, &search);
+	return search.value;
+}
+
+bool request_query_names(const struct request *request, const char *name)
+{
+	return MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, name,
+					     strlen(name), NULL, NULL) == MHD_YES;
 }
 
 void request_add_body(struct request *request, const char *bytes, size_t n)
@@ -77,21 +99,8 @@ void reply_set(struct reply *reply, unsigned int status, const char *type)
 
 void reply_problem(struct reply *reply, struct sim *sim, unsigned int status, const char *detail)
 {
-	unsigned int chapter = status >= 500 ? 6 : 5;
-	struct buf *body = &reply->body;
-
-	reply_set(reply, status, "application/problem+json; charset=utf-8");
-	buf_add_format(body, "{\"type\":\"https://tools.ietf.org/html/rfc9110#section-15.%u.%u\"",
-		       chapter, status % 100 + 1);
-	buf_add_format(body, ",\"title\":\"%s\",\"status\":%u", MHD_get_reason_phrase_for(status),
-		       status);
-	buf_add_format(body, ",\"traceId\":\"00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-00\"",
-		       rng_mix(sim->link_key ^ sim->trace), rng_mix(sim->trace + 1),
-		       rng_mix(~sim->trace));
-	sim->trace++;
-	if (detail)
-		buf_add_format(body, ",\"errors\":{\"request\":[\"%s\"]}", detail);
-	buf_add_char(body, '}');
+	reply_set(reply, status, sim->vendor->error_type);
+	sim->vendor->problem(sim, &reply->body, status, detail);
 }
 
 void reply_refuse(struct reply *reply, struct sim *sim, enum refusal why, unsigned int status,
@@ -103,10 +112,23 @@ void reply_refuse(struct reply *reply, struct sim *sim, enum refusal why, unsign
 		reply->challenge = "Bearer error=\"invalid_token\"";
 }
 
+void reply_add(struct reply *reply, const char *name, const char *value)
+{
+	size_t i = 0;
+
+	while (i < REPLY_HEADERS_MAX && reply->header[i].name)
+		i++;
+	if (i == REPLY_HEADERS_MAX)
+		return;
+	reply->header[i].name = name;
+	snprintf(reply->header[i].value, sizeof(reply->header[i].value), "%s", value);
+}
+
 /* The counter for the bytes of an answer; the control port's are not counted. */
 static uint64_t *reply_counter(struct sim *sim, const struct request *request)
 {
-	return request->started ? &sim->stats.bytes[request->route] : NULL;
+	return request->started ? &sim->stats.bytes[vendor_route_index(sim->vendor, request->route)]
+				: NULL;
 }
 
 static void reply_count(struct sim *sim, uint64_t *counter, uint64_t n)
@@ -155,7 +177,7 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
 	if (stream->bytes_per_second)
 		n = stream_pace(stream, pos, n);
 	if (!stream->data)
-		storage_read(stream->sim, stream->version_id, stream->offset + pos, out, n);
+		stream->read(stream->sim, stream->content_id, stream->offset + pos, out, n);
 	else if (stream->sendable == UINT64_MAX)
 		stream_endless(pos, out, n);
 	else
@@ -197,9 +219,10 @@ static struct MHD_Response *reply_stream(struct sim *sim, const struct request *
 	if (!stream)
 		return NULL;
 	uint64_t length = reply->length;
-	memcpy(stream->version_id, reply->version_id, sizeof(stream->version_id));
+	memcpy(stream->content_id, reply->content_id, sizeof(stream->content_id));
+	stream->read = reply->read;
 	stream->offset = reply->offset;
-	if (!*reply->version_id) {
+	if (!reply->read) {
 		length = reply->body.len;
 		stream->data = buf_take(&reply->body, NULL);
 	}
@@ -214,7 +237,7 @@ static struct MHD_Response *reply_stream(struct sim *sim, const struct request *
 	if (reply->chunked)
 		length = MHD_SIZE_UNKNOWN;
 	struct MHD_Response *response = NULL;
-	if (*stream->version_id || stream->data)
+	if (stream->read || stream->data)
 		response = MHD_create_response_from_callback(length, block, stream_read, stream,
 							     stream_free);
 	if (!response)
@@ -280,8 +303,8 @@ static bool reply_add_location(struct MHD_Response *response, const struct reque
 enum MHD_Result reply_send(struct sim *sim, const struct request *request, struct reply *reply)
 {
 	const struct fault *fault = &request->fault;
-	bool streamed = *reply->version_id || fault->kind == FAULT_TRUNCATE ||
-			fault->kind == FAULT_SLOW || fault->kind == FAULT_ENDLESS;
+	bool streamed = reply->read || fault->kind == FAULT_TRUNCATE || fault->kind == FAULT_SLOW ||
+			fault->kind == FAULT_ENDLESS;
 	struct MHD_Response *response =
 		streamed ? reply_stream(sim, request, reply) : reply_memory(sim, request, reply);
 	const struct {
@@ -301,6 +324,8 @@ enum MHD_Result reply_send(struct sim *sim, const struct request *request, struc
 
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]) && good; i++)
 		good = reply_add_header(response, headers[i].name, headers[i].value);
+	for (size_t i = 0; i < REPLY_HEADERS_MAX && reply->header[i].name && good; i++)
+		good = reply_add_header(response, reply->header[i].name, reply->header[i].value);
 	enum MHD_Result result =
 		good ? MHD_queue_response(request->connection, reply->status, response) : MHD_NO;
 	if (response)

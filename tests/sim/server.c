@@ -1,6 +1,6 @@
 /* See server.h. */
 #include "server.h"
-#include "api.h"
+#include "vendor.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -50,7 +50,7 @@ static void server_fault_answer(struct sim *sim, const struct request *request, 
 	case FAULT_STATUS:
 		if (*fault->body) {
 			reply_set(reply, fault->status,
-				  *fault->body == '{' ? "application/problem+json" : "text/html");
+				  *fault->body == '{' ? sim->vendor->error_type : "text/html");
 			buf_add_str(&reply->body, fault->body);
 		} else {
 			reply_problem(reply, sim, fault->status, NULL);
@@ -62,7 +62,7 @@ static void server_fault_answer(struct sim *sim, const struct request *request, 
 			    "<!DOCTYPE html><title>Sign in</title><p>Welcome to the network.");
 		break;
 	case FAULT_WRONG_TYPES:
-		buf_add_str(&reply->body, fault_wrong_types(fault->variant));
+		buf_add_str(&reply->body, sim->vendor->wrong_types[fault->variant]);
 		break;
 	case FAULT_DEEP:
 		for (size_t i = 0; i < FAULT_DEEP_LEVELS; i++)
@@ -92,10 +92,10 @@ static uint64_t server_prepare(struct sim *sim, struct request *request)
 	pthread_mutex_lock(&sim->lock);
 	uint64_t ms = 0;
 	request->fault = fault_take(sim, request->route);
-	if (request->route == ROUTE_STORAGE) {
+	if (request->route->flags & ROUTE_STORAGE) {
 		ms = sim->settings.storage_latency_ms;
-	} else if (request->route != ROUTE_REDIRECT_TARGET) {
-		uint64_t draw = rng_mix(sim->trace++ ^ sim->link_key);
+	} else if (!(request->route->flags & ROUTE_REDIRECT_TARGET)) {
+		uint64_t draw = rng_mix(sim->trace++ ^ sim->chance);
 
 		ms = sim->settings.latency_ms + draw % (sim->settings.jitter_ms + 1);
 	}
@@ -122,7 +122,7 @@ static enum MHD_Result server_answer(struct sim *sim, struct request *request)
 	if (!cut && fault_replaces(fault, request->route))
 		server_fault_answer(sim, request, &reply);
 	else if (!cut)
-		api_answer(sim, request, &reply);
+		vendor_answer(sim, request, &reply);
 	if (!cut && fault->kind == FAULT_BAD_UTF8)
 		fault_spoil_utf8(&reply.body);
 	if (!cut && reply.status < STATS_STATUS_MAX)
@@ -132,10 +132,17 @@ static enum MHD_Result server_answer(struct sim *sim, struct request *request)
 	return cut ? MHD_NO : reply_send(sim, request, &reply);
 }
 
+static const char *const server_credentials[] = {"Authorization", "x-ibinder-tenantid", "Cookie",
+						 "x-inbenta-key"};
+
+#define SERVER_CREDENTIALS (sizeof(server_credentials) / sizeof(server_credentials[0]))
+
 static bool server_has_credentials(const struct request *request)
 {
-	return request_header(request, "Authorization") ||
-	       request_header(request, "x-ibinder-tenantid") || request_header(request, "Cookie");
+	for (size_t i = 0; i < SERVER_CREDENTIALS; i++)
+		if (request_header(request, server_credentials[i]))
+			return true;
+	return false;
 }
 
 static void server_count_storage(struct stats *stats, const struct request *request)
@@ -151,12 +158,9 @@ static void server_count_storage(struct stats *stats, const struct request *requ
 /* What a client takes along to where it was sent. */
 static void server_count_redirected(struct stats *stats, const struct request *request)
 {
-	static const char *const names[] = {"Authorization", "x-ibinder-tenantid", "Cookie",
-					    "x-inbenta-key"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (request_header(request, names[i]))
-			stats_words_add(&stats->redirect_headers, names[i]);
+	for (size_t i = 0; i < SERVER_CREDENTIALS; i++)
+		if (request_header(request, server_credentials[i]))
+			stats_words_add(&stats->redirect_headers, server_credentials[i]);
 }
 
 /* The headers are in: the request counts from here. */
@@ -165,18 +169,18 @@ static void server_begin(struct sim *sim, struct request *request, const char *v
 	const char *forwarded = request_header(request, "X-Forwarded-Http");
 	struct stats *stats = &sim->stats;
 
-	api_route(request);
+	vendor_route(sim->vendor, request);
 	pthread_mutex_lock(&sim->lock);
 	request->started = true;
-	stats->routes[request->route]++;
+	stats->routes[vendor_route_index(sim->vendor, request->route)]++;
 	if (++stats->in_flight > stats->peak_concurrency)
 		stats->peak_concurrency = stats->in_flight;
 	stats_words_add(&stats->protocols, version);
 	if (forwarded)
 		stats_words_add(&stats->forwarded_protocols, forwarded);
-	if (request->route == ROUTE_STORAGE)
+	if (request->route->flags & ROUTE_STORAGE)
 		server_count_storage(stats, request);
-	if (request->route == ROUTE_REDIRECT_TARGET || request_query(request, REPLY_HOP))
+	if ((request->route->flags & ROUTE_REDIRECT_TARGET) || request_query(request, REPLY_HOP))
 		server_count_redirected(stats, request);
 	pthread_mutex_unlock(&sim->lock);
 }
@@ -228,7 +232,7 @@ static void server_completed(void *cls, struct MHD_Connection *connection, void 
 	if (request && request->started) {
 		pthread_mutex_lock(&sim->lock);
 		sim->stats.in_flight--;
-		if (request->route == ROUTE_STORAGE)
+		if (request->route->flags & ROUTE_STORAGE)
 			sim->stats.storage_in_flight--;
 		pthread_mutex_unlock(&sim->lock);
 	}

@@ -101,6 +101,9 @@ class Sim:
     def stats(self):
         return self.control("GET", "/stats")
 
+    def set(self, **settings):
+        self.control("POST", "/settings", **settings)
+
     def truth(self):
         return self.control("GET", "/truth")["binders"]
 
@@ -133,8 +136,8 @@ class Sim:
 
 
 @contextlib.contextmanager
-def running(*options, **more):
-    sim = Sim(*options, **more)
+def running(*options, kind=Sim, **more):
+    sim = kind(*options, **more)
     try:
         yield sim
         sim.end()

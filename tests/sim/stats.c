@@ -1,14 +1,10 @@
 /* See stats.h. */
 #include "stats.h"
 #include "text.h"
+#include "vendor.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static const char *const route_names[ROUTES] = {
-	"token",    "binders",	    "metadataelements", "drive",	   "subfolders", "search",
-	"document", "downloadlink", "storage",		"redirect_target", "other",
-};
 
 static const char *const refusal_names[REFUSALS] = {
 	"missing_token",
@@ -26,21 +22,13 @@ static const char *const refusal_names[REFUSALS] = {
 	"grant",
 	"scope",
 	"link",
+	"missing_key",
+	"key",
+	"domain",
+	"address",
+	"allowance",
+	"header",
 };
-
-const char *stats_route_name(enum route route)
-{
-	return route_names[route];
-}
-
-enum route stats_route_find(const char *name)
-{
-	enum route route = 0;
-
-	while (route < ROUTES && strcmp(route_names[route], name))
-		route++;
-	return route;
-}
 
 void stats_words_add(struct stats_words *words, const char *word)
 {
@@ -84,23 +72,22 @@ static void stats_render_words(const struct stats_words *words, struct buf *out)
 	buf_add_char(out, '}');
 }
 
-static void stats_render_counts(const char *const *names, const uint64_t *counts, size_t n,
-				struct buf *out)
+static void stats_render_routes(const struct route *routes, const uint64_t *counts, struct buf *out)
 {
 	buf_add_char(out, '{');
-	for (size_t i = 0; i < n; i++)
-		buf_add_format(out, "%s\"%s\":%" PRIu64, i ? "," : "", names[i], counts[i]);
+	for (size_t i = 0; routes[i].name; i++)
+		buf_add_format(out, "%s\"%s\":%" PRIu64, i ? "," : "", routes[i].name, counts[i]);
 	buf_add_char(out, '}');
 }
 
-void stats_render(const struct stats *stats, struct buf *out)
+void stats_render(const struct stats *stats, const struct route *routes, struct buf *out)
 {
 	const char *comma = "";
 
 	buf_add_str(out, "{\"routes\":");
-	stats_render_counts(route_names, stats->routes, ROUTES, out);
+	stats_render_routes(routes, stats->routes, out);
 	buf_add_str(out, ",\"bytes\":");
-	stats_render_counts(route_names, stats->bytes, ROUTES, out);
+	stats_render_routes(routes, stats->bytes, out);
 	buf_add_str(out, ",\"status\":{");
 	for (size_t i = 0; i < STATS_STATUS_MAX; i++) {
 		if (!stats->status[i])
@@ -108,18 +95,21 @@ void stats_render(const struct stats *stats, struct buf *out)
 		buf_add_format(out, "%s\"%zu\":%" PRIu64, comma, i, stats->status[i]);
 		comma = ",";
 	}
-	buf_add_str(out, "},\"refused\":");
-	stats_render_counts(refusal_names, stats->refused, REFUSALS, out);
+	buf_add_str(out, "},\"refused\":{");
+	for (size_t i = 0; i < REFUSALS; i++)
+		buf_add_format(out, "%s\"%s\":%" PRIu64, i ? "," : "", refusal_names[i],
+			       stats->refused[i]);
 	buf_add_format(out,
-		       ",\"leaked_credentials\":%" PRIu64 ",\"in_flight\":%" PRIu64
+		       "},\"leaked_credentials\":%" PRIu64 ",\"in_flight\":%" PRIu64
 		       ",\"peak_concurrency\":%" PRIu64 ",\"connections\":%" PRIu64
 		       ",\"tokens_issued\":%" PRIu64 ",\"tokens_refused\":%" PRIu64,
 		       stats->leaked_credentials, stats->in_flight, stats->peak_concurrency,
 		       stats->connections, stats->tokens_issued, stats->tokens_refused);
 	buf_add_format(out,
-		       ",\"ranges\":%" PRIu64 ",\"storage_in_flight\":%" PRIu64
-		       ",\"storage_peak_concurrency\":%" PRIu64,
-		       stats->ranges, stats->storage_in_flight, stats->storage_peak_concurrency);
+		       ",\"clicks\":%" PRIu64 ",\"ranges\":%" PRIu64
+		       ",\"storage_in_flight\":%" PRIu64 ",\"storage_peak_concurrency\":%" PRIu64,
+		       stats->clicks, stats->ranges, stats->storage_in_flight,
+		       stats->storage_peak_concurrency);
 	buf_add_str(out, ",\"protocols\":");
 	stats_render_words(&stats->protocols, out);
 	buf_add_str(out, ",\"forwarded_protocols\":");

@@ -11,23 +11,11 @@
 #include <stdint.h>
 
 #define STATS_STATUS_MAX 600
-#define STATS_WORDS	 8 /* different protocols or header names remembered */
+#define STATS_ROUTES_MAX 16 /* of a vendor */
+#define STATS_WORDS	 8  /* different protocols or header names remembered */
 #define STATS_WORD_SIZE	 32
 
-enum route {
-	ROUTE_TOKEN,
-	ROUTE_BINDERS,
-	ROUTE_ELEMENTS,
-	ROUTE_DRIVE,
-	ROUTE_SUBFOLDERS,
-	ROUTE_SEARCH,
-	ROUTE_DOCUMENT,
-	ROUTE_DOWNLOADLINK,
-	ROUTE_STORAGE,
-	ROUTE_REDIRECT_TARGET,
-	ROUTE_OTHER,
-	ROUTES,
-};
+struct route;
 
 /* Why a request was refused. */
 enum refusal {
@@ -46,6 +34,12 @@ enum refusal {
 	REFUSED_GRANT,
 	REFUSED_SCOPE,
 	REFUSED_LINK,
+	REFUSED_MISSING_KEY,
+	REFUSED_KEY,
+	REFUSED_DOMAIN,
+	REFUSED_ADDRESS,
+	REFUSED_ALLOWANCE,
+	REFUSED_HEADER,
 	REFUSALS,
 };
 
@@ -57,8 +51,8 @@ struct stats_words {
 };
 
 struct stats {
-	uint64_t routes[ROUTES];
-	uint64_t bytes[ROUTES]; /* of bodies, handed to the socket */
+	uint64_t routes[STATS_ROUTES_MAX];
+	uint64_t bytes[STATS_ROUTES_MAX]; /* of bodies, handed to the socket */
 	uint64_t status[STATS_STATUS_MAX];
 	uint64_t refused[REFUSALS];
 	uint64_t leaked_credentials;
@@ -67,6 +61,7 @@ struct stats {
 	uint64_t storage_in_flight;
 	uint64_t storage_peak_concurrency;
 	uint64_t ranges; /* storage requests that named a range */
+	uint64_t clicks; /* reads that the owner's statistics show as a reader's */
 	uint64_t connections;
 	uint64_t tokens_issued;
 	uint64_t tokens_refused;
@@ -75,12 +70,10 @@ struct stats {
 	struct stats_words redirect_headers;
 };
 
-const char *stats_route_name(enum route route);
-/* ROUTES when there is no such route. */
-enum route stats_route_find(const char *name);
 void stats_words_add(struct stats_words *words, const char *word);
 /* Requests under way stay counted. */
 void stats_reset(struct stats *stats);
-void stats_render(const struct stats *stats, struct buf *out);
+/* The routes are those of the vendor's table. */
+void stats_render(const struct stats *stats, const struct route *routes, struct buf *out);
 
 #endif

@@ -97,7 +97,7 @@ def test_callers_must_say_who_they_are(sim):
         assert answer.headers["Content-Type"].startswith("application/problem+json")
         problem = answer.json()
         assert problem["status"] == status and problem["traceId"] and problem["title"] and problem["type"]
-    for query in ("access_token=x", "client_secret=x", "x-ibinder-tenantid=" + TENANT):
+    for query in ("access_token=x", "Access_Token=x", "client_secret=x", "x-ibinder-tenantid=" + TENANT):
         assert sim.request("GET", "/api/binders?" + query, good).status == 400
 
 

@@ -27,6 +27,46 @@ void text_add_literal(struct buf *out, const char *bytes, size_t n)
 	buf_add_char(out, '"');
 }
 
+/* The code point at s and how many bytes it takes. */
+static unsigned int text_code_point(const char *s, size_t n, size_t *ret_len)
+{
+	unsigned char c = (unsigned char)*s;
+	size_t len = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	unsigned int point = c & (0xffu >> (len + 1));
+
+	for (size_t i = 1; i < len && i < n; i++)
+		point = (point << 6) | ((unsigned char)s[i] & 0x3f);
+	*ret_len = len < n ? len : n;
+	return point;
+}
+
+void text_add_ascii_literal(struct buf *out, const char *bytes, size_t n)
+{
+	struct buf plain = {0};
+	size_t len;
+
+	text_add_literal(&plain, bytes, n);
+	for (size_t i = 0; i < plain.len && !plain.failed; i += len) {
+		unsigned char c = (unsigned char)plain.data[i];
+
+		len = 1;
+		if (c == '/') {
+			buf_add_str(out, "\\/");
+		} else if (c < 0x80) {
+			buf_add_char(out, (char)c);
+		} else {
+			unsigned int point = text_code_point(plain.data + i, plain.len - i, &len);
+
+			if (point > 0xffff)
+				buf_add_format(out, "\\u%04x", 0xd7c0 + (point >> 10));
+			buf_add_format(out, "\\u%04x",
+				       point > 0xffff ? 0xdc00 + (point & 0x3ff) : point);
+		}
+	}
+	out->failed |= plain.failed;
+	buf_free(&plain);
+}
+
 static int text_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

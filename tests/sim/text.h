@@ -13,6 +13,8 @@
 
 /* Adds the bytes as a quoted JSON string; bytes from 0x80 on pass as they are. */
 void text_add_literal(struct buf *out, const char *bytes, size_t n);
+/* The same in ASCII alone, slashes escaped too, as PHP writes it. The bytes are UTF-8. */
+void text_add_ascii_literal(struct buf *out, const char *bytes, size_t n);
 /*
  * Decodes a quoted JSON string literal to UTF-8; a lone surrogate becomes U+FFFD, \u0000 a NUL
  * byte. Returns -EINVAL if it is not exactly one literal.

@@ -3,6 +3,7 @@
  * that binder's or folder's own list; anything else goes through the candidates once per page.
  */
 #include "search.h"
+#include "ibinder.h"
 #include "text.h"
 
 #include <cjson/cJSON.h>
@@ -199,12 +200,12 @@ static int search_compare(const void *left, const void *right, void *context)
 	return strcmp(a->id, b->id);
 }
 
-static int search_collect(const struct search *search, const struct org_list *candidates,
-			  struct org_list *matches)
+static int search_collect(const struct search *search, const struct list *candidates,
+			  struct list *matches)
 {
 	for (size_t i = 0; i < candidates->n; i++)
 		if (search_matches(search, candidates->items[i]) &&
-		    org_list_add(matches, candidates->items[i]))
+		    list_add(matches, candidates->items[i]))
 			return -ENOMEM;
 	return 0;
 }
@@ -219,9 +220,9 @@ static const char *search_filter_value(const struct search *search, const char *
 }
 
 /* The shortest list that holds all matches; NULL: every binder's must be gone through. */
-static const struct org_list *search_candidates(const struct search *search)
+static const struct list *search_candidates(const struct search *search)
 {
-	static const struct org_list none;
+	static const struct list none;
 	const char *binder_id = search_filter_value(search, search->org->key_binder);
 	const char *folder_id = search_filter_value(search, search->org->key_tab);
 
@@ -250,7 +251,7 @@ static bool search_is_slice(const struct search *search)
 	       (key == search->org->key_tab && !search->tab_nested);
 }
 
-static void search_render(const struct search *search, const struct org_list *matches,
+static void search_render(const struct search *search, const struct list *matches,
 			  enum fault_kind fault, struct reply *reply)
 {
 	uint64_t first = (search->page_number - 1) * search->page_size;
@@ -284,9 +285,9 @@ static void search_render(const struct search *search, const struct org_list *ma
 
 static int search_run(struct search *search, enum fault_kind fault, struct reply *reply)
 {
-	const struct org_list *candidates = search_candidates(search);
-	const struct org_list *binders = &search->org->binders;
-	struct org_list matches = {0};
+	const struct list *candidates = search_candidates(search);
+	const struct list *binders = &search->org->binders;
+	struct list matches = {0};
 	int r = 0;
 
 	if (candidates && search_is_slice(search)) {
@@ -308,7 +309,11 @@ static int search_run(struct search *search, enum fault_kind fault, struct reply
 
 void search_answer(struct sim *sim, const struct request *request, struct reply *reply)
 {
-	struct search search = {.org = &sim->org, .tab_nested = sim->settings.tab_nested};
+	const struct ibinder *ibinder = ibinder_of(sim);
+	struct search search = {
+		.org = &ibinder->org,
+		.tab_nested = ibinder->settings.tab_filter == IBINDER_TAB_NESTED,
+	};
 	const struct buf *body = &request->body;
 	cJSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;
 	const char *problem = search_parse_body(&search, json);
@@ -319,7 +324,7 @@ void search_answer(struct sim *sim, const struct request *request, struct reply 
 			     NULL);
 	else if (problem)
 		reply_refuse(reply, sim, REFUSED_BODY, MHD_HTTP_BAD_REQUEST, problem);
-	else if ((r = search_parse_query(&search, request, sim->settings.max_page)) == -EINVAL)
+	else if ((r = search_parse_query(&search, request, ibinder->settings.max_page)) == -EINVAL)
 		reply_refuse(reply, sim, REFUSED_PAGING, MHD_HTTP_BAD_REQUEST,
 			     "pageSize and pageNumber are numbers from 1.");
 	else if (r || (r = search_run(&search, request->fault.kind, reply)))

@@ -20,32 +20,6 @@ static void *org_find(void *const *tree, const char *id)
 	return found ? *found : NULL;
 }
 
-int org_list_add(struct org_list *list, void *item)
-{
-	if (list->n == list->cap) {
-		size_t cap = list->cap ? 2 * list->cap : 8;
-		void **items = reallocarray(list->items, cap, sizeof(*items));
-
-		if (!items)
-			return -ENOMEM;
-		list->items = items;
-		list->cap = cap;
-	}
-	list->items[list->n++] = item;
-	return 0;
-}
-
-void org_list_remove(struct org_list *list, const void *item)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		if (list->items[i] != item)
-			continue;
-		list->n--;
-		memmove(list->items + i, list->items + i + 1, (list->n - i) * sizeof(*list->items));
-		return;
-	}
-}
-
 int org_init(struct org *org, const struct org_options *options)
 {
 	*org = (struct org){.options = *options, .rng = {.state = rng_mix(options->seed)}};
@@ -211,7 +185,7 @@ int org_add_binder(struct org *org, const char *name_json, const char *created,
 	binder->elements = schema_render(org->options.extra_fields);
 	if (binder->name_json && binder->created)
 		binder->raw = org_render_binder(binder);
-	if (!binder->raw || !binder->elements || org_list_add(&org->binders, binder)) {
+	if (!binder->raw || !binder->elements || list_add(&org->binders, binder)) {
 		org_binder_free(org, binder);
 		return -ENOMEM;
 	}
@@ -222,7 +196,7 @@ int org_add_binder(struct org *org, const char *name_json, const char *created,
 int org_add_folder(struct org *org, struct org_binder *binder, struct org_folder *parent,
 		   const char *name_json, bool listed, struct org_folder **ret_folder)
 {
-	struct org_list *siblings = parent ? &parent->folders : &binder->folders;
+	struct list *siblings = parent ? &parent->folders : &binder->folders;
 	struct org_folder *folder = calloc(1, sizeof(*folder));
 	if (!folder)
 		return -ENOMEM;
@@ -236,15 +210,15 @@ int org_add_folder(struct org *org, struct org_binder *binder, struct org_folder
 		folder->raw = org_render_folder(folder);
 	if (!folder->raw || !tsearch(folder, &org->folder_tree, org_compare))
 		goto fail;
-	if (org_list_add(&binder->all_folders, folder))
+	if (list_add(&binder->all_folders, folder))
 		goto fail_tree;
-	if (listed && org_list_add(siblings, folder))
+	if (listed && list_add(siblings, folder))
 		goto fail_list;
 	*ret_folder = folder;
 	return 0;
 
 fail_list:
-	org_list_remove(&binder->all_folders, folder);
+	list_remove(&binder->all_folders, folder);
 fail_tree:
 	tdelete(folder->id, &org->folder_tree, org_compare);
 fail:
@@ -336,15 +310,15 @@ int org_add_document(struct org *org, struct org_binder *binder, struct org_fold
 	r = -ENOMEM;
 	if (!tsearch(document, &org->document_tree, org_compare))
 		goto fail;
-	if (org_list_add(&binder->documents, document))
+	if (list_add(&binder->documents, document))
 		goto fail_tree;
-	if (folder && org_list_add(&folder->documents, document))
+	if (folder && list_add(&folder->documents, document))
 		goto fail_list;
 	*ret_document = document;
 	return 0;
 
 fail_list:
-	org_list_remove(&binder->documents, document);
+	list_remove(&binder->documents, document);
 fail_tree:
 	tdelete(document->id, &org->document_tree, org_compare);
 fail:
@@ -426,19 +400,19 @@ int org_set_metadata(struct org *org, struct org_document *document, const char 
 
 int org_move_document(struct org *org, struct org_document *document, struct org_folder *folder)
 {
-	if (folder && org_list_add(&folder->documents, document))
+	if (folder && list_add(&folder->documents, document))
 		return -ENOMEM;
 	if (document->folder)
-		org_list_remove(&document->folder->documents, document);
+		list_remove(&document->folder->documents, document);
 	document->folder = folder;
 	return org_document_refresh(org, document);
 }
 
 void org_remove_document(struct org *org, struct org_document *document)
 {
-	org_list_remove(&document->binder->documents, document);
+	list_remove(&document->binder->documents, document);
 	if (document->folder)
-		org_list_remove(&document->folder->documents, document);
+		list_remove(&document->folder->documents, document);
 	tdelete(document->id, &org->document_tree, org_compare);
 	org_document_free(org, document);
 }
@@ -447,8 +421,7 @@ void org_remove_folder(struct org *org, struct org_folder *folder, bool keep_doc
 {
 	while (folder->folders.n)
 		org_remove_folder(org, folder->folders.items[0], keep_documents);
-	org_list_remove(folder->parent ? &folder->parent->folders : &folder->binder->folders,
-			folder);
+	list_remove(folder->parent ? &folder->parent->folders : &folder->binder->folders, folder);
 	if (keep_documents) {
 		/* It stays as a name in its documents. Nothing may point at a parent that goes. */
 		folder->listed = false;
@@ -457,13 +430,13 @@ void org_remove_folder(struct org *org, struct org_folder *folder, bool keep_doc
 	}
 	while (folder->documents.n)
 		org_remove_document(org, folder->documents.items[folder->documents.n - 1]);
-	org_list_remove(&folder->binder->all_folders, folder);
+	list_remove(&folder->binder->all_folders, folder);
 	tdelete(folder->id, &org->folder_tree, org_compare);
 	org_folder_free(folder);
 }
 
 void org_remove_binder(struct org *org, struct org_binder *binder)
 {
-	org_list_remove(&org->binders, binder);
+	list_remove(&org->binders, binder);
 	org_binder_free(org, binder);
 }

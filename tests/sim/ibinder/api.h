@@ -7,10 +7,11 @@
 #ifndef SIM_API_H
 #define SIM_API_H
 
-#include "reply.h"
+#include "vendor.h"
 
-/* Finds the route of request->path and takes the ids out of it. */
-void api_route(struct request *request);
-void api_answer(struct sim *sim, struct request *request, struct reply *reply);
+extern const struct route api_routes[];
+extern const struct change_op org_changes[]; /* org_change.c */
+
+void api_answer(struct sim *sim, const struct request *request, struct reply *reply);
 
 #endif

@@ -141,7 +141,7 @@ static int demo_literal(struct buf *out, const char *name)
 static int demo_enter(struct org *org, struct org_binder *binder, struct org_folder *parent,
 		      const char *name_json, struct org_folder **ret_folder)
 {
-	const struct org_list *folders = parent ? &parent->folders : &binder->folders;
+	const struct list *folders = parent ? &parent->folders : &binder->folders;
 
 	for (size_t i = 0; i < folders->n; i++) {
 		struct org_folder *folder = folders->items[i];

@@ -1,5 +1,6 @@
 /* See storage.h. */
 #include "storage.h"
+#include "ibinder.h"
 #include "text.h"
 
 #include <inttypes.h>
@@ -19,23 +20,24 @@ static uint64_t storage_hash(uint64_t seed, const char *s)
 
 static uint64_t storage_sign(const struct sim *sim, const char *version_id, uint64_t expires)
 {
-	return rng_mix(storage_hash(sim->link_key, version_id) ^ expires);
+	return rng_mix(storage_hash(ibinder_of(sim)->link_key, version_id) ^ expires);
 }
 
 void storage_link(struct sim *sim, const struct request *request, struct reply *reply)
 {
-	const struct org_document *document = org_find_document(&sim->org, request->id[0]);
+	const struct org_document *document =
+		org_find_document(&ibinder_of(sim)->org, request->id[0]);
 	const struct org_version *version =
 		document ? org_document_version(document, request->id[1]) : NULL;
-	uint64_t expires = sim_now_ms_wall() + sim->settings.link_life_s * 1000;
+	uint64_t expires = sim_now_ms_wall() + ibinder_of(sim)->settings.link_life_s * 1000;
 	struct buf url = {0};
 
 	if (!version) {
 		reply_refuse(reply, sim, REFUSED_ID, MHD_HTTP_NOT_FOUND, NULL);
 		return;
 	}
-	if (*sim->settings.storage_base)
-		buf_add_str(&url, sim->settings.storage_base);
+	if (*ibinder_of(sim)->settings.storage_base)
+		buf_add_str(&url, ibinder_of(sim)->settings.storage_base);
 	else
 		buf_add_format(&url, "http://127.0.0.1:%u/storage", sim->port);
 	buf_add_format(&url, "/%s?sig=%016" PRIx64 "&exp=%" PRIu64, version->id,
@@ -95,7 +97,7 @@ static void storage_block(const char *version_id, bool text, uint64_t seed, uint
 void storage_read(const struct sim *sim, const char *version_id, uint64_t offset, char *out,
 		  size_t n)
 {
-	bool text = sim->org.options.text_content;
+	bool text = ibinder_of(sim)->org.options.text_content;
 	uint64_t seed = storage_hash(0, version_id);
 	char bytes[STORAGE_BLOCK];
 
@@ -209,7 +211,7 @@ static void storage_etag(const struct org_version *version, bool other, struct r
 static void storage_content(struct sim *sim, const struct request *request,
 			    const struct org_version *version, struct reply *reply)
 {
-	const struct sim_settings *settings = &sim->settings;
+	const struct ibinder_settings *settings = &ibinder_of(sim)->settings;
 	enum fault_kind fault = request->fault.kind;
 	struct storage_part part = {.status = MHD_HTTP_OK, .total = version->size};
 
@@ -220,12 +222,13 @@ static void storage_content(struct sim *sim, const struct request *request,
 	reply_set(reply, part.status, "application/octet-stream");
 	reply->accept_ranges = settings->storage_range;
 	if (part.status == MHD_HTTP_RANGE_NOT_SATISFIABLE) {
-		if (settings->storage_416_range)
+		if (settings->storage_416 == IBINDER_416_RANGE)
 			snprintf(reply->content_range, sizeof(reply->content_range),
 				 "bytes */%" PRIu64, part.total);
 		return;
 	}
-	memcpy(reply->version_id, version->id, sizeof(reply->version_id));
+	reply->read = storage_read;
+	memcpy(reply->content_id, version->id, sizeof(reply->content_id));
 	reply->offset = part.offset;
 	reply->length = part.length;
 	reply->bytes_per_second = settings->storage_rate;
@@ -256,7 +259,7 @@ static bool storage_link_holds(const struct sim *sim, const struct request *requ
 
 void storage_answer(struct sim *sim, const struct request *request, struct reply *reply)
 {
-	const struct org_version *version = org_find_version(&sim->org, request->id[0]);
+	const struct org_version *version = org_find_version(&ibinder_of(sim)->org, request->id[0]);
 
 	if (strcmp(request->method, "GET")) /* the link is signed for GET alone */
 		storage_refuse(sim, reply, REFUSED_METHOD, MHD_HTTP_FORBIDDEN,

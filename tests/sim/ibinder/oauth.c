@@ -1,21 +1,13 @@
 /* See oauth.h. */
 #include "oauth.h"
+#include "ibinder.h"
 #include "text.h"
+#include "token.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-
-#define OAUTH_TOKEN_LEN	 64
-#define OAUTH_TOKENS_MAX 10000 /* alive at once; beyond that the oldest one dies */
-
-struct oauth_token {
-	char text[OAUTH_TOKEN_LEN + 1];
-	uint64_t dies_at_ms;
-};
 
 /* The members of a token request, however it was encoded. */
 enum oauth_member { OAUTH_GRANT, OAUTH_ID, OAUTH_SECRET, OAUTH_SCOPE, OAUTH_MEMBERS };
@@ -109,52 +101,19 @@ static void oauth_refuse(struct sim *sim, struct reply *reply, enum refusal why,
 	buf_add_format(&reply->body, "{\"error\":\"%s\"}", error);
 }
 
-/* Adds a token after dropping those that are dead. */
-static const char *oauth_issue(struct sim *sim)
-{
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	unsigned char bytes[OAUTH_TOKEN_LEN];
-	uint64_t now = sim_now_ms();
-	size_t alive = 0;
-
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		return NULL;
-	for (size_t i = 0; i < sim->n_tokens; i++)
-		if (sim->tokens[i].dies_at_ms > now)
-			sim->tokens[alive++] = sim->tokens[i];
-	sim->n_tokens = alive;
-	if (alive == OAUTH_TOKENS_MAX) {
-		sim->n_tokens--;
-		memmove(sim->tokens, sim->tokens + 1, sim->n_tokens * sizeof(*sim->tokens));
-	}
-	struct oauth_token *tokens =
-		reallocarray(sim->tokens, sim->n_tokens + 1, sizeof(*sim->tokens));
-	if (!tokens)
-		return NULL;
-	sim->tokens = tokens;
-	struct oauth_token *token = &tokens[sim->n_tokens++];
-	for (size_t i = 0; i < OAUTH_TOKEN_LEN; i++)
-		token->text[i] = alphabet[bytes[i] % 64];
-	token->text[OAUTH_TOKEN_LEN] = '\0';
-	token->dies_at_ms = now + sim->settings.token_life_s * 1000;
-	return token->text;
-}
-
 static void oauth_grant(struct sim *sim, struct reply *reply)
 {
-	const char *token = oauth_issue(sim);
+	const struct token *token = token_issue(sim);
 
 	if (!token) {
 		reply_problem(reply, sim, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
 		return;
 	}
-	sim->stats.tokens_issued++;
 	reply_set(reply, MHD_HTTP_OK, "application/json; charset=utf-8");
 	buf_add_format(&reply->body,
 		       "{\"access_token\":\"%s\",\"expires_in\":%" PRIu64
 		       ",\"token_type\":\"Bearer\"}",
-		       token, sim->settings.token_life_s);
+		       token->text, sim->settings.token_life_s);
 }
 
 void oauth_answer(struct sim *sim, const struct request *request, struct reply *reply)
@@ -175,8 +134,8 @@ void oauth_answer(struct sim *sim, const struct request *request, struct reply *
 	else if (!oauth_member_is(&asked, OAUTH_GRANT, "client_credentials"))
 		oauth_refuse(sim, reply, REFUSED_GRANT, MHD_HTTP_BAD_REQUEST,
 			     "unsupported_grant_type");
-	else if (!oauth_member_is(&asked, OAUTH_ID, sim->settings.client_id) ||
-		 !oauth_member_is(&asked, OAUTH_SECRET, sim->settings.client_secret))
+	else if (!oauth_member_is(&asked, OAUTH_ID, ibinder_of(sim)->settings.client_id) ||
+		 !oauth_member_is(&asked, OAUTH_SECRET, ibinder_of(sim)->settings.client_secret))
 		oauth_refuse(sim, reply, REFUSED_CLIENT, MHD_HTTP_UNAUTHORIZED, "invalid_client");
 	else if (!oauth_member_is(&asked, OAUTH_SCOPE, "ibinder_public"))
 		oauth_refuse(sim, reply, REFUSED_SCOPE, MHD_HTTP_BAD_REQUEST, "invalid_scope");
@@ -184,21 +143,4 @@ void oauth_answer(struct sim *sim, const struct request *request, struct reply *
 		oauth_grant(sim, reply);
 	for (size_t i = 0; i < OAUTH_MEMBERS; i++)
 		buf_free(&asked.member[i]);
-}
-
-bool oauth_token_lives(const struct sim *sim, const char *token)
-{
-	uint64_t now = sim_now_ms();
-
-	for (size_t i = 0; i < sim->n_tokens; i++)
-		if (!strcmp(sim->tokens[i].text, token))
-			return sim->tokens[i].dies_at_ms > now;
-	return false;
-}
-
-void oauth_revoke(struct sim *sim)
-{
-	free(sim->tokens);
-	sim->tokens = NULL;
-	sim->n_tokens = 0;
 }

@@ -12,6 +12,7 @@
 #define SIM_ORG_H
 
 #include "buf.h"
+#include "list.h"
 #include "rng.h"
 
 #include <stdbool.h>
@@ -19,16 +20,10 @@
 
 #define ORG_RECENT 1024
 
-struct org_list {
-	void **items; /* owned array of borrowed objects */
-	size_t n;
-	size_t cap;
-};
-
 struct org_options {
 	uint64_t seed;
-	size_t extra_fields; /* metadata elements of a binder's own */
-	uint64_t size_min;   /* bytes of a document's content */
+	uint64_t extra_fields; /* metadata elements of a binder's own */
+	uint64_t size_min;     /* bytes of a document's content */
 	uint64_t size_max;
 	bool odd_numbers;  /* documents carry extra members whose spelling must survive */
 	bool text_content; /* contents are readable text all through */
@@ -77,26 +72,26 @@ struct org_folder {
 	unsigned int level;	   /* 1 at the top */
 	char *name_json;	   /* owned */
 	char *raw;		   /* owned */
-	struct org_list folders;   /* the next level, listed ones only */
-	struct org_list documents;
+	struct list folders;	   /* the next level, listed ones only */
+	struct list documents;
 };
 
 struct org_binder {
 	char id[RNG_NANO_SIZE];
-	char *name_json;	     /* owned */
-	char *created;		     /* owned: the date as sent */
-	char *raw;		     /* owned */
-	char *elements;		     /* owned: the metadata schema, a JSON array */
-	struct org_list folders;     /* the top level, listed ones only */
-	struct org_list all_folders; /* owns them, also those not listed */
-	struct org_list documents;   /* owns them */
+	char *name_json;	 /* owned */
+	char *created;		 /* owned: the date as sent */
+	char *raw;		 /* owned */
+	char *elements;		 /* owned: the metadata schema, a JSON array */
+	struct list folders;	 /* the top level, listed ones only */
+	struct list all_folders; /* owns them, also those not listed */
+	struct list documents;	 /* owns them */
 };
 
 struct org {
 	struct org_options options;
 	struct rng rng;
-	struct org_list binders; /* owns them */
-	void *folder_tree;	 /* tsearch trees of borrowed objects */
+	struct list binders; /* owns them */
+	void *folder_tree;   /* tsearch trees of borrowed objects */
 	void *document_tree;
 	void *version_tree;
 	void *strings;			/* tsearch tree, owns its strings */
@@ -107,9 +102,6 @@ struct org {
 
 int org_init(struct org *org, const struct org_options *options);
 void org_fini(struct org *org);
-
-int org_list_add(struct org_list *list, void *item);
-void org_list_remove(struct org_list *list, const void *item);
 
 /* NULL when memory is out. */
 const char *org_intern(struct org *org, const char *s);

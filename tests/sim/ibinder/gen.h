@@ -9,10 +9,10 @@
 #include "org.h"
 
 struct gen_options {
-	size_t binders;
-	size_t folders;	  /* per binder, all levels together */
-	size_t depth;	  /* deepest nesting; 1 = only tabs */
-	size_t documents; /* per binder */
+	uint64_t binders;
+	uint64_t folders;   /* per binder, all levels together */
+	uint64_t depth;	    /* deepest nesting; 1 = only tabs */
+	uint64_t documents; /* per binder */
 	bool odd_names;
 };
 

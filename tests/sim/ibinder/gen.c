@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 #define GEN_DATE_SIZE	40
 #define GEN_META_GLOBAL 7 /* reserved elements beside GLOBAL_BinderId and GLOBAL_TabId */
 
@@ -93,11 +94,57 @@ int gen_add_document(struct org *org, struct org_binder *binder, struct org_fold
 	return r;
 }
 
+static void gen_plain_binder(struct buf *out, size_t i)
+{
+	static const char *const places[] = {
+		"Kv. Björken", "Norra skolan",	  "Brf Ängsblomman", "Hamnmagasinet",
+		"Kv. Åkern 4", "Vårdcentral Öst", "Slussens garage", "Idrottshall Söder",
+	};
+
+	buf_add_format(out, "\"Projekt %03zu %s\"", i + 1, places[i % COUNT(places)]);
+}
+
+static void gen_plain_folder(struct buf *out, size_t i)
+{
+	static const char *const subjects[] = {
+		"Arkitekt",
+		"Konstruktion",
+		"VVS",
+		"El och tele",
+		"Mark",
+		"Beskrivningar",
+		"Avtal",
+		"Protokoll",
+		"Kvalitet",
+		"Arbetsmiljö",
+		"Drift och skötsel",
+		"Relationshandlingar",
+	};
+
+	buf_add_format(out, "\"%02zu %s\"", i + 1, subjects[i % COUNT(subjects)]);
+}
+
+static void gen_plain_document(struct buf *out, size_t i)
+{
+	static const char disciplines[] = "AKVELM";
+	static const char *const kinds[] = {"Planritning",  "Sektion",	   "Fasad mot söder",
+					    "Uppställning", "Förteckning", "Detalj yttervägg"};
+	static const char *const suffixes[] = {"pdf", "dwg", "pdf", "docx", "xlsx", "pdf", "ifc"};
+	char discipline = disciplines[i % (sizeof(disciplines) - 1)];
+
+	if (i % 3)
+		buf_add_format(out, "\"%c-40-%zu-%04zu.%s\"", discipline, i % 4 + 1, i + 1,
+			       suffixes[i % COUNT(suffixes)]);
+	else
+		buf_add_format(out, "\"%c-%04zu %s.%s\"", discipline, i + 1,
+			       kinds[i / 3 % COUNT(kinds)], suffixes[i % COUNT(suffixes)]);
+}
+
 /* The first `depth` folders form one chain, so that the depth is reached; the others hang anywhere.
  */
 static struct org_folder *gen_parent(struct org *org, const struct org_binder *binder, size_t depth)
 {
-	const struct org_list *folders = &binder->all_folders;
+	const struct list *folders = &binder->all_folders;
 
 	if (!folders->n || depth == 1)
 		return NULL;
@@ -117,7 +164,7 @@ static int gen_folders(struct org *org, struct org_binder *binder,
 
 	for (size_t i = 0; i < options->folders && !r; i++) {
 		struct org_folder *parent = gen_parent(org, binder, options->depth);
-		const struct org_list *siblings = parent ? &parent->folders : &binder->folders;
+		const struct list *siblings = parent ? &parent->folders : &binder->folders;
 		struct org_folder *folder;
 
 		name.len = 0;
@@ -126,7 +173,7 @@ static int gen_folders(struct org *org, struct org_binder *binder,
 		else if (options->odd_names && i % 2)
 			names_add_odd(&name, i / 2);
 		else
-			names_add_folder(&name, i);
+			gen_plain_folder(&name, i);
 		r = name.failed ? -ENOMEM
 				: org_add_folder(org, binder, parent, name.data, true, &folder);
 	}
@@ -137,8 +184,8 @@ static int gen_folders(struct org *org, struct org_binder *binder,
 static void gen_document_name(struct buf *name, const struct org_binder *binder,
 			      const struct org_folder *folder, size_t i, bool odd)
 {
-	const struct org_list *beside = folder ? &folder->documents : &binder->documents;
-	const struct org_list *folders = folder ? &folder->folders : &binder->folders;
+	const struct list *beside = folder ? &folder->documents : &binder->documents;
+	const struct list *folders = folder ? &folder->folders : &binder->folders;
 
 	name->len = 0;
 	if (odd && i % GEN_EVERY_TWIN == GEN_EVERY_TWIN - 1 && beside->n)
@@ -148,7 +195,7 @@ static void gen_document_name(struct buf *name, const struct org_binder *binder,
 	else if (odd && i % 2)
 		names_add_odd(name, i / 2);
 	else
-		names_add_document(name, i);
+		gen_plain_document(name, i);
 }
 
 static int gen_documents(struct org *org, struct org_binder *binder,
@@ -191,7 +238,7 @@ static int gen_binder(struct org *org, size_t i, const struct gen_options *optio
 	else if (options->odd_names && i % 2)
 		names_add_odd(&name, i / 2 * 3 + 3);
 	else
-		names_add_binder(&name, i);
+		gen_plain_binder(&name, i);
 	gen_date(&org->rng, created);
 	int r = name.failed ? -ENOMEM : org_add_binder(org, name.data, created, &binder);
 	buf_free(&name);
