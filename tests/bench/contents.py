@@ -15,7 +15,8 @@ import time
 import types
 
 from mounting import clean_environment, mounted, simulated
-from model import COMMAND_TIMEOUT_S, Line, Measurement, Sample, command, cpu_seconds, in_turn, scaled, set_speed, timed
+from model import (COMMAND_TIMEOUT_S, Line, Measurement, Sample, command, cpu_seconds, in_turn, scaled, set_speed,
+                   timed)
 from peer import rclone_mounted
 from sim_client import link_of
 

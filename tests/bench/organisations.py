@@ -75,7 +75,7 @@ class Organisation:
                          f"--depth={self.depth}", *more)
 
     def __str__(self):
-        return f"{self.binders} × {self.documents:,} documents"
+        return f"{self.total:,} documents in {self.binders} binder{'s' * (self.binders > 1)}"
 
 
 # --- Commands, and what they cost the daemon ---
