@@ -15,8 +15,7 @@ import time
 import types
 
 from mounting import clean_environment, mounted, simulated
-from model import (COMMAND_TIMEOUT_S, Line, Measurement, Sample, command, cpu_seconds, in_turn, scaled, set_speed,
-                   timed)
+from model import Line, Measurement, Sample, command, cpu_seconds, in_turn, run_timed, scaled, set_speed, timed
 from peer import rclone_mounted
 from sim_client import link_of
 
@@ -185,8 +184,12 @@ def copy_with_curl(world, script):
     headers.write_text("".join(f"{name}: {value}\n" for name, value in world.sim.headers().items()))
     environment = {**clean_environment(), "HEADERS": str(headers), "LIST": str(world.directory / "list"),
                    "FETCH": FETCH, "API": f"http://127.0.0.1:{world.sim.port}/api"}
-    return copied(world, lambda target: subprocess.run(["sh", "-c", script], cwd=target, env=environment,
-                                                       check=True, timeout=COMMAND_TIMEOUT_S))
+
+    def copy(target):
+        status, _ = run_timed(["sh", "-c", script], cwd=target, env=environment)
+        assert status == 0, status
+
+    return copied(world, copy)
 
 
 def copy_with_rclone(world, latency):
