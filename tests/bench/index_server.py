@@ -1,4 +1,4 @@
-"""Serves one directory over HTTP as an index page and its files, each answer after a latency.
+"""Serves a directory over HTTP as index pages and files, each answer after a latency.
 
 What `rclone mount` reads. HTTP/1.1 with kept connections and single ranges; a thread for each
 connection. Usage: index_server.py DIRECTORY LATENCY-MS; prints its port.
@@ -27,9 +27,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def index(self):
-        links = (f'<a href="{urllib.parse.quote(name)}">{html.escape(name)}</a><br>'
-                 for name in sorted(os.listdir(self.directory)))
+    def index(self, path):
+        with os.scandir(path) as entries:
+            names = sorted(entry.name + "/" * entry.is_dir() for entry in entries)
+        # "./": a name may begin like an address, with a scheme.
+        links = (f'<a href="./{urllib.parse.quote(name)}">{html.escape(name)}</a><br>' for name in names)
         page = f"<!DOCTYPE html><title>Index</title>{''.join(links)}".encode()
         self.head(200, "text/html; charset=utf-8", len(page))
         if self.command == "GET":
@@ -37,11 +39,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         time.sleep(self.latency_s)
-        name = urllib.parse.unquote(self.path.partition("?")[0]).lstrip("/")
-        if not name:
-            self.index()
+        path = self.directory + os.path.normpath(urllib.parse.unquote(self.path.partition("?")[0]))
+        if os.path.isdir(path):
+            self.index(path)
             return
-        path = os.path.join(self.directory, os.path.basename(name))
         if not os.path.isfile(path):
             self.head(404, "text/plain", 0)
             return

@@ -1,86 +1,29 @@
-"""What is measured: a function for each measurement, and MEASUREMENTS, the table of them.
+"""The bytes of documents: the mount beside `curl` and `rclone`.
 
-A measurement has a world (context manager: what all its lines share), a function that takes one
-sample, and lines: what varies, as the keyword arguments of that function. To add one, write the
-function and its entry in the table.
+Bytes and requests are those that the simulator counted.
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import pathlib
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import types
 
-from mounting import clean_environment, mounted, simulated, wait_until
+from mounting import clean_environment, mounted, simulated
+from model import Line, Measurement, Sample, command, cpu_seconds, in_turn, run_timed, scaled, set_speed, timed
+from peer import rclone_mounted
 from sim_client import link_of
 
-SEQUENTIAL_BYTES = 256 << 20
-RANDOM_DOCUMENTS, RANDOM_BYTES = 8, 60 << 20
-RANDOM_READS, RANDOM_LENGTH = 200, 4096
-SMALL_DOCUMENTS, SMALL_BYTES = 500, (100_000, 300_000)
+SEQUENTIAL_BYTES = scaled(256, 8) << 20
+RANDOM_DOCUMENTS, RANDOM_BYTES = 8, scaled(60, 2) << 20
+RANDOM_READS, RANDOM_LENGTH = scaled(200, 10), 4096
+SMALL_DOCUMENTS, SMALL_BYTES = scaled(500, 20), (100_000, 300_000)
 PARALLEL = 8
-COMMAND_TIMEOUT_S = 600
-
-
-@dataclasses.dataclass
-class Sample:
-    times: dict  # seconds by way; the mount's is "mount"
-    read: int  # bytes that were read through the mount
-    fetched: int  # bytes that storage sent to the daemon for that
-    storage: int  # requests to storage
-    api: int  # calls of the API
-    cpu: float  # seconds of the daemon
-
-
-@dataclasses.dataclass
-class Line:
-    name: str
-    case: dict
-    show: object = staticmethod(lambda s: f"{s:.2f} s")
-
-
-@dataclasses.dataclass
-class Measurement:
-    what: str
-    world: object
-    sample: object
-    lines: list
-
-
-# --- Tools ---
-
-
-def command(*arguments, **more):
-    """Runs a command to its good end; returns its output."""
-    done = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, timeout=COMMAND_TIMEOUT_S,
-                          env=clean_environment(), **more)
-    return done.stdout.decode()
-
-
-def timed(function, *arguments):
-    began = time.monotonic()
-    function(*arguments)
-    return time.monotonic() - began
-
-
-def in_turn(turn, ways):
-    """Takes the time of each way, beginning with another one each turn."""
-    names = list(ways)
-    first = turn % len(names)
-    taken = {name: ways[name]() for name in names[first:] + names[:first]}
-    return {name: taken[name] for name in names}
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -119,10 +62,6 @@ def organisation(documents, size_min, size_max):
                      f"--size-min={size_min}", f"--size-max={size_max}", "--link-life=3600")
 
 
-def set_speed(sim, api_ms=0, storage_ms=0, rate=0):
-    sim.control("POST", "/settings", latency_ms=api_ms, storage_latency_ms=storage_ms, storage_rate=rate)
-
-
 # --- One large document from start to end ---
 
 
@@ -146,7 +85,7 @@ def sequential(sim, turn, latency=0, rate=0):
             return float(command("curl", "-sf", "-o", os.devnull, "-w", "%{time_total}", link))
 
         times = in_turn(turn, {"mount": through_mount, "`curl`": with_curl})
-    return Sample(times, SEQUENTIAL_BYTES, **cost)
+    return Sample(times, {"read": SEQUENTIAL_BYTES, **cost})
 
 
 def show_sequential(seconds):
@@ -192,7 +131,7 @@ def random_reads(sim, turn, latency=0):
             return sum(map(float, taken)) / RANDOM_READS
 
         times = in_turn(turn, {"mount": through_mount, "`curl -r`, one connection": with_curl})
-    return Sample(times, RANDOM_READS * RANDOM_LENGTH, **cost)
+    return Sample(times, {"read": RANDOM_READS * RANDOM_LENGTH, **cost})
 
 
 # --- Many small documents ---
@@ -245,30 +184,17 @@ def copy_with_curl(world, script):
     headers.write_text("".join(f"{name}: {value}\n" for name, value in world.sim.headers().items()))
     environment = {**clean_environment(), "HEADERS": str(headers), "LIST": str(world.directory / "list"),
                    "FETCH": FETCH, "API": f"http://127.0.0.1:{world.sim.port}/api"}
-    return copied(world, lambda target: subprocess.run(["sh", "-c", script], cwd=target, env=environment,
-                                                       check=True, timeout=COMMAND_TIMEOUT_S))
+
+    def copy(target):
+        status, _ = run_timed(["sh", "-c", script], cwd=target, env=environment)
+        assert status == 0, status
+
+    return copied(world, copy)
 
 
 def copy_with_rclone(world, latency):
-    index = subprocess.Popen(
-        [sys.executable, pathlib.Path(__file__).with_name("index_server.py"), world.true_files, str(latency)],
-        stdout=subprocess.PIPE)
-    path = pathlib.Path(tempfile.mkdtemp(dir=world.directory))
-    rclone = None
-    try:
-        url = f"http://127.0.0.1:{int(index.stdout.readline())}/"
-        rclone = subprocess.Popen(
-            ["rclone", "mount", ":http:", path, "--http-url", url, "--read-only", "--config", os.devnull,
-             "--cache-dir", world.directory / "rclone"], env=clean_environment())
-        wait_until(lambda: os.path.ismount(path), within=20)
+    with rclone_mounted(world.true_files, latency, world.directory) as path:
         return copied(world, lambda target: command("cp", "-r", path, target / "copy"))
-    finally:
-        if rclone:
-            subprocess.run(["fusermount3", "-u", path], check=False)
-            rclone.wait(timeout=20)
-        index.kill()
-        index.communicate()
-        path.rmdir()
 
 
 def small_files(world, turn, latency):
@@ -291,27 +217,36 @@ def small_files(world, turn, latency):
         f"`curl` by `xargs -P{PARALLEL}`": lambda: copy_with_curl(world, IN_PARALLEL),
         "`rclone mount`": lambda: copy_with_rclone(world, latency),
     })
-    return Sample(times, world.total, **cost)
+    return Sample(times, {"read": world.total, **cost})
 
 
 # --- The table ---
 
+COLUMNS = {
+    "bytes fetched per byte read": (lambda cost: cost["fetched"] / cost["read"], ".2f"),
+    "GETs of bytes": (lambda cost: cost["storage"], ".0f"),
+    "API calls": (lambda cost: cost["api"], ".0f"),
+    "daemon CPU s": (lambda cost: cost["cpu"], ".2f"),
+}
+
 MEASUREMENTS = {
     "sequential": Measurement(
-        "one document of 256 MiB from start to end",
+        f"one document of {SEQUENTIAL_BYTES >> 20} MiB from start to end",
         lambda: organisation(1, SEQUENTIAL_BYTES, SEQUENTIAL_BYTES),
         sequential,
-        [Line(f"`cat` of 256 MiB, storage at {ms} ms", {"latency": ms}, show_sequential) for ms in (0, 20, 50)]
+        [Line(f"`cat` of {SEQUENTIAL_BYTES >> 20} MiB, storage at {ms} ms", {"latency": ms}, show_sequential) for ms in (0, 20, 50)]
         # One answer alone is slow: here several at a time matter, and the mount may well be faster.
         + [Line(f"the same at {ms} ms, each answer at most 50 MB/s", {"latency": ms, "rate": 50_000_000},
                 show_sequential) for ms in (20, 50)],
+        COLUMNS,
     ),
     "random": Measurement(
-        f"{RANDOM_READS} reads of 4 KiB at random places in {RANDOM_DOCUMENTS} documents of 60 MiB",
+        f"{RANDOM_READS} reads of 4 KiB at random places in {RANDOM_DOCUMENTS} documents of {RANDOM_BYTES >> 20} MiB",
         lambda: organisation(RANDOM_DOCUMENTS, RANDOM_BYTES, RANDOM_BYTES),
         random_reads,
         [Line(f"4 KiB at random, each read, storage at {ms} ms", {"latency": ms}, lambda s: f"{s * 1000:.2f} ms")
          for ms in (0, 20, 50)],
+        COLUMNS,
     ),
     "cp": Measurement(
         f"cp -r of {SMALL_DOCUMENTS} documents of 100 to 300 kB",
@@ -319,5 +254,6 @@ MEASUREMENTS = {
         small_files,
         [Line(f"`cp -r` of {SMALL_DOCUMENTS} documents, every answer after {ms} ms", {"latency": ms})
          for ms in (20, 50)],
+        COLUMNS,
     ),
 }
