@@ -20,6 +20,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -434,6 +435,9 @@ int main(int argc, char **argv)
 	int code = EXIT_FAILED;
 
 	protect_memory();
+	/* Freed listings go back to the system: by itself, glibc keeps blocks of up to the largest
+	 * size that was ever freed (measured: a sixth more than memory= after a walk). */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	signal(SIGPIPE, SIG_IGN); /* libcurl writes to sockets that may have closed */
 	srandom((unsigned int)(loop_wall_ns() ^ getpid())); /* for jitter */
 	if (config_load(argc, argv, &config, &error)) {

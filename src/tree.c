@@ -205,6 +205,7 @@ int tree_new(const struct config *config, struct fetcher *fetcher, struct wait_r
 	tree->ttl_ms = config->ttl_ms;
 	tree->stale_ms = config->stale_ms;
 	tree->memory = config_memory_listings(config);
+	tree->usual_bytes = tree->memory / 32; /* until one is known */
 	tree->top.tree = tree;
 	tree->top.mtime_ns = loop_wall_ns();
 	wait_queue_init(&tree->top.waiters, tree_resource_missed, &tree->top);

@@ -44,6 +44,7 @@ struct tree {
 	int64_t ttl_ms;
 	int64_t stale_ms;
 	size_t memory;
+	size_t usual_bytes;	/* what a binder's listing takes, going by the latest */
 	size_t ahead_bytes;	/* of all resources */
 	int64_t ahead_since_ms; /* before that nothing is fetched ahead: it failed */
 	struct resource top;

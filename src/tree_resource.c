@@ -21,6 +21,8 @@
 #define AHEAD_SHARE 4
 /* Who does not come for it in that time has turned elsewhere. */
 #define AHEAD_KEPT_MS 30000
+/* Of the allocator, for each node. */
+#define NODE_OVERHEAD 16
 /* What fails ahead may do so again: for so long walkers do without. */
 #define AHEAD_PAUSE_MS 5000
 
@@ -187,9 +189,13 @@ int tree_resource(struct tree *tree, enum provider_level level, const char *id, 
 	return 0;
 }
 
+/* All that grows with the organisation: what the kernel knows goes only when it forgets, so
+ * listings make room for it. */
 static size_t bytes_held(const struct tree *tree)
 {
-	return listing_bytes_alive() + tree->counters.resources * sizeof(struct resource);
+	return listing_bytes_alive() + tree->counters.resources * sizeof(struct resource) +
+	       tree->counters.nodes * (sizeof(struct node) + NODE_OVERHEAD) +
+	       tree->bucket_count * sizeof(*tree->nodes);
 }
 
 /* Fetched ahead of somebody who may still come for it. */
@@ -286,6 +292,8 @@ static void publish(struct resource *resource, struct listing *listing)
 		resource->fetched_ms = loop_now_ms();
 	TAILQ_INSERT_TAIL(&tree->lru, resource, lru);
 	tree->counters.listings++;
+	if (resource->level == PROVIDER_PART)
+		tree->usual_bytes = (3 * tree->usual_bytes + listing->bytes) / 4;
 	if (resource == &tree->top)
 		top_changed(tree, listing);
 	evict(tree, resource);
@@ -404,15 +412,13 @@ int tree_access(struct tree *tree, struct resource *resource, bool waited,
 int tree_fetch_ahead(struct tree *tree, const struct listing *top,
 		     const struct listing_entry *entry)
 {
-	/* As much as one of those that are here. */
-	size_t bytes = listing_bytes_alive() / (tree->counters.listings + 1) + 1;
 	struct resource *part;
 
 	TAILQ_FOREACH (part, &tree->lru, lru) {
 		if (part->ahead_bytes && !is_awaited(part))
 			set_ahead(part, 0);
 	}
-	if (tree->ahead_bytes + bytes > tree->memory / AHEAD_SHARE ||
+	if (tree->ahead_bytes + tree->usual_bytes > tree->memory / AHEAD_SHARE ||
 	    loop_now_ms() < tree->ahead_since_ms || fetcher_failing_since(tree->fetcher) ||
 	    fetcher_pause_ms(tree->fetcher) > 0)
 		return -EAGAIN;
@@ -420,7 +426,7 @@ int tree_fetch_ahead(struct tree *tree, const struct listing *top,
 		return 0;
 	if (!part->fetch && tree_resource_age_ms(part) > tree->ttl_ms + tree->stale_ms &&
 	    !refusal(part) && start(part, false) == 0) {
-		set_ahead(part, bytes);
+		set_ahead(part, tree->usual_bytes);
 		tree->counters.ahead++;
 	}
 	tree_resource_maybe_free(part);

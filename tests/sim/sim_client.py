@@ -127,9 +127,12 @@ class Sim:
         self.control("DELETE", "/faults")
 
     def settle(self):
-        """A request is under way until its last byte is out: wait for the counter."""
+        """A request is under way until its last byte is out: wait for the counter. What one answer makes
+        the client ask next takes a moment."""
+        quiet = 0
         for _ in range(2000):
-            if not self.stats()["in_flight"]:
+            quiet = 0 if self.stats()["in_flight"] else quiet + 1
+            if quiet == 5:
                 return
             time.sleep(0.01)
         raise AssertionError("requests stay in flight")
