@@ -211,9 +211,13 @@ static void fail_waiting(struct contents *contents, int error, const char *what)
 	struct part *next;
 
 	for (part = TAILQ_FIRST(&contents->background); part; part = next) {
+		struct content *content = part->content;
+
 		next = TAILQ_NEXT(part, in_contents);
-		if (!part->transfer)
-			part_drop(part);
+		if (part->transfer)
+			continue;
+		part_drop(part);
+		content_maybe_idle(content);
 	}
 	/* A waiter's answer may start anything, but no part while the breaker is open. */
 	for (part = TAILQ_FIRST(&contents->foreground); part; part = next) {

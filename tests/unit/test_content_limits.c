@@ -239,6 +239,42 @@ static void test_a_probe_leaves_no_block(void **state)
 	assert_int_equal(read_some(0, 0, 4096), 0);
 }
 
+static void open_breaker(size_t reader)
+{
+	RESETS(STORAGE, FOREVER);
+	for (unsigned i = 0; !contents_breaker_open(contents); i++) {
+		assert_true(i < 200);
+		if (readers[reader].done)
+			start_read(reader, i * BLOCK, 4096);
+		clock_skip(&loop, 50);
+		run_for(&loop, 5);
+	}
+}
+
+/* What is given up is forgotten, or it would stay for as long as the mount. */
+static void test_probes_that_the_breaker_ends_are_forgotten(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	allow_connections(1);
+	open_large();
+	assert_int_equal(open_reader(1, "w"), 0);
+	hold_with(handle_hold);
+	start_read(0, 30 * MIB, 4096);
+	RUN_UNTIL(&loop, held_count == 1); /* so that probes wait for their turn */
+	before = counters()->contents;
+	start_probes(20);
+	RUN_UNTIL(&loop, counters()->links >= 22);
+	run_for(&loop, 50);
+	assert_int_equal(held_count, 1);
+	assert_int_equal(counters()->contents, before + 20);
+	server.handle = handle_all;
+	open_breaker(1);
+	run_for(&loop, 50);
+	assert_int_equal(counters()->contents, before);
+}
+
 /* --- Who reads the same file --- */
 
 static void handle_refuse_far(struct server *whole, struct server_request *request)
@@ -381,6 +417,7 @@ int main(void)
 		CONTENT_TEST(test_a_probe_lets_go_of_a_stream),
 		CONTENT_TEST(test_a_probe_with_bytes_lets_go_of_a_stream),
 		CONTENT_TEST(test_a_probe_leaves_no_block),
+		CONTENT_TEST(test_probes_that_the_breaker_ends_are_forgotten),
 		CONTENT_TEST(test_a_range_that_is_always_refused),
 		CONTENT_TEST(test_a_jump_drops_nothing_that_is_waited_for),
 		CONTENT_TEST(test_a_failing_stream_is_not_hurried),
