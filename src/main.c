@@ -36,7 +36,7 @@
 #define DOWN_WITHIN_MS		5000
 #define MESSAGE_MAX		(16 * 1024) /* a message may name several paths */
 #define SIGNAL_COUNT		4
-#define STORAGE_CONNECTIONS_MAX 128
+#define STORAGE_CONNECTIONS_MAX 192
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IBINDERFS_SANITIZED 1

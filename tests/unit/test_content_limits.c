@@ -9,8 +9,10 @@
 
 #include "content_fixture.h"
 
-#define HELD_MAX       128
-#define FOREGROUND_MAX 64
+#define HELD_MAX       256
+#define FOREGROUND_MAX 128
+#define FURTHER_MAX    96
+#define PARTS_MAX      8
 #define BACKGROUND_MAX 32
 
 /* Requests to storage that wait for the test. */
@@ -72,6 +74,32 @@ static void test_what_is_held_back_makes_room(void **state)
 	assert_int_equal(held_count, FOREGROUND_MAX + 20);
 }
 
+static void test_slow_files_leave_room_for_another(void **state)
+{
+	const size_t files = FURTHER_MAX / PARTS_MAX + 2;
+
+	(void)state;
+	storage.size = 60 * MIB;
+	start_opens(0, files);
+	for (size_t i = 0; i < files; i++)
+		assert_int_equal(finish(i), 0);
+	settle();
+	hold_with(handle_hold);
+	for (size_t i = 0; i < files * PARTS_MAX; i++) {
+		char version[32];
+
+		snprintf(version, sizeof(version), "s%zu", i % files);
+		reader_of(i, version);
+		start_read(i, (10 + i / files) * MIB, 4096);
+	}
+	RUN_UNTIL(&loop, held_count >= FURTHER_MAX);
+	run_for(&loop, 200);
+	assert_int_equal(held_count, FURTHER_MAX);
+	start_open(READERS_MAX - 1, "another");
+	RUN_UNTIL(&loop, held_count > FURTHER_MAX);
+	assert_int_equal(strncmp(held[FURTHER_MAX]->target, "/s/another", 10), 0);
+}
+
 static void probe(const char *version, bool first_bytes)
 {
 	struct content *content;
@@ -118,7 +146,7 @@ static void test_the_background_leaves_room(void **state)
 	RUN_UNTIL(&loop, held_count >= BACKGROUND_MAX);
 	run_for(&loop, 200);
 	assert_int_equal(held_count, BACKGROUND_MAX);
-	start_opens(0, 70);
+	start_opens(0, FOREGROUND_MAX);
 	RUN_UNTIL(&loop, held_count >= FOREGROUND_MAX);
 	run_for(&loop, 200);
 	assert_int_equal(held_count, FOREGROUND_MAX); /* with those */
@@ -129,7 +157,7 @@ static void test_the_foreground_alone(void **state)
 	(void)state;
 	allow_connections(256);
 	hold_with(handle_hold);
-	start_opens(0, 80);
+	start_opens(0, FOREGROUND_MAX + 16);
 	RUN_UNTIL(&loop, held_count >= FOREGROUND_MAX);
 	start_probes(10);
 	run_for(&loop, 200);
@@ -410,6 +438,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CONTENT_TEST(test_what_is_held_back_makes_room),
+		CONTENT_TEST(test_slow_files_leave_room_for_another),
 		CONTENT_TEST(test_the_background_leaves_room),
 		CONTENT_TEST(test_the_foreground_alone),
 		CONTENT_TEST(test_links_of_probes_wait_for_others),
