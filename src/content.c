@@ -37,7 +37,7 @@ uint64_t contents_key(struct contents *contents, const char *version)
 	const struct content *content = *slot_of(contents, version);
 
 	return content ? content->key
-		       : hash_mix(hash_string(HASH_START + contents->broken, version)) | 1;
+		       : hash_mix(hash_string(HASH_START + contents->forgotten, version)) | 1;
 }
 
 static size_t cost_of(const struct content *content)
@@ -155,8 +155,11 @@ void content_maybe_idle(struct content *content)
 	if (content_is_wanted(content) || !TAILQ_EMPTY(&content->parts) || content->link_fetch ||
 	    content->is_idle)
 		return;
+	if (content->forget)
+		contents->forgotten++;
 	/* A failure is remembered too, or each who looks would try again. */
-	if (!content->listed || (!content->size_known && !content->failed.error)) {
+	if (!content->listed || content->forget ||
+	    (!content->size_known && !content->failed.error)) {
 		content_free(content);
 		return;
 	}
@@ -201,7 +204,7 @@ void content_break(struct content *content, const char *why)
 	if (content->broken)
 		return;
 	content->broken = -EBADMSG;
-	content->contents->broken++;
+	content->contents->forgotten++;
 	content->probing = false;
 	leave_table(content);
 	while ((part = TAILQ_FIRST(&content->parts)))
@@ -404,11 +407,14 @@ void contents_forget(struct contents *contents)
 	breaker_success(&contents->breaker, loop_now_ms());
 	uv_timer_stop(&contents->probe_timer);
 	secret_fini(&contents->probe_link);
+	contents->forgotten++;
+	while ((content = TAILQ_FIRST(&contents->idle_contents)))
+		content_free(content);
 	for (i = 0; i < CONTENT_BUCKETS; i++) {
 		for (content = contents->table[i]; content; content = content->next) {
+			content->forget = true;
 			content->failed.error = 0;
 			content->link_renewed = false;
-			contents->idle_bytes -= content->is_idle ? content->link.len : 0;
 			secret_fini(&content->link);
 		}
 	}

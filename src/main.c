@@ -169,7 +169,7 @@ static void start_reread(struct daemon *daemon)
 
 static void on_hangup(struct daemon *daemon)
 {
-	log_info("forgetting every listing and reading the secret again");
+	log_info("forgetting every listing and document, and reading the secret again");
 	tree_expire_all(daemon->tree);
 	if (daemon->contents)
 		contents_forget(daemon->contents);
