@@ -237,6 +237,7 @@ static int missed(void *owner, int64_t asked_ms)
 	struct content *content = owner;
 	struct contents *contents = content->contents;
 	struct failure failure = {.error = -ETIMEDOUT};
+	const char *what = "its bytes did not come within timeout=";
 	struct part *part;
 
 	if (content->link_fetch)
@@ -244,6 +245,9 @@ static int missed(void *owner, int64_t asked_ms)
 	TAILQ_FOREACH (part, &content->parts, in_content) {
 		if (part->foreground && part->last_error)
 			failure.error = part->last_error;
+		if (part->accepted && part->end == PART_TO_END && !content->size_known)
+			what = "storage tells no length, and its end, which would, did not come "
+			       "within timeout=: raise that";
 	}
 	/* The pause took most of that time. */
 	if (contents->pause_until_ms > asked_ms + contents->timeout_ms / 2)
@@ -253,7 +257,7 @@ static int missed(void *owner, int64_t asked_ms)
 		content_storage_note_failure(contents, content, asked_ms, failure.error);
 	contents->counters.failures++;
 	snprintf(failure.path, sizeof(failure.path), "%s", content->path);
-	snprintf(failure.what, sizeof(failure.what), "its bytes did not come within timeout=");
+	snprintf(failure.what, sizeof(failure.what), "%s", what);
 	failures_note(contents->failures, &failure);
 	return failure.error;
 }

@@ -214,19 +214,23 @@ static void handle_endless_chunks(struct server *whole, struct server_request *r
 	server_format(request, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
-static void assert_lets_go(bool first_bytes)
+static void send_chunk(struct server_request *request)
 {
 	static char bytes[BLOCK];
 
+	server_format(request, "%zx\r\n", sizeof(bytes));
+	server_send(request, bytes, sizeof(bytes));
+	server_send(request, "\r\n", 2);
+	run_for(&loop, 10);
+}
+
+static void assert_lets_go(bool first_bytes)
+{
 	hold_with(handle_endless_chunks);
 	probe("v", first_bytes);
 	RUN_UNTIL(&loop, held_count == 1);
-	for (int i = 0; i < 20; i++) {
-		server_format(held[0], "%zx\r\n", sizeof(bytes));
-		server_send(held[0], bytes, sizeof(bytes));
-		server_send(held[0], "\r\n", 2);
-		run_for(&loop, 10);
-	}
+	for (int i = 0; i < 20; i++)
+		send_chunk(held[0]);
 	assert_int_equal(counters()->in_flight, 0);
 	assert_null(held[0]->connection);
 	assert_true(counters()->bytes <= BLOCK * 2);
@@ -243,6 +247,21 @@ static void test_a_probe_with_bytes_lets_go_of_a_stream(void **state)
 {
 	(void)state;
 	assert_lets_go(true);
+}
+
+static void test_a_stream_that_is_too_slow_to_open_says_so(void **state)
+{
+	(void)state;
+	hold_with(handle_endless_chunks);
+	start_open(0, "v");
+	RUN_UNTIL(&loop, held_count == 1);
+	while (!readers[0].done) {
+		clock_skip(&loop, TIMEOUT_MS / 5);
+		send_chunk(held[0]);
+	}
+	assert_int_equal(readers[0].error, -ETIMEDOUT);
+	assert_non_null(strstr(latest_failure()->what, "no length"));
+	assert_int_equal(held_count, 1);
 }
 
 static void test_a_probe_leaves_no_block(void **state)
@@ -445,6 +464,7 @@ int main(void)
 		CONTENT_TEST(test_hanging_links_of_probes_leave_room),
 		CONTENT_TEST(test_a_probe_lets_go_of_a_stream),
 		CONTENT_TEST(test_a_probe_with_bytes_lets_go_of_a_stream),
+		CONTENT_TEST(test_a_stream_that_is_too_slow_to_open_says_so),
 		CONTENT_TEST(test_a_probe_leaves_no_block),
 		CONTENT_TEST(test_probes_that_the_breaker_ends_are_forgotten),
 		CONTENT_TEST(test_a_range_that_is_always_refused),
