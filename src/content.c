@@ -37,7 +37,7 @@ uint64_t contents_key(struct contents *contents, const char *version)
 	const struct content *content = *slot_of(contents, version);
 
 	return content ? content->key
-		       : hash_mix(hash_string(HASH_START + contents->broken, version)) | 1;
+		       : hash_mix(hash_string(HASH_START + contents->forgotten, version)) | 1;
 }
 
 static size_t cost_of(const struct content *content)
@@ -155,8 +155,11 @@ void content_maybe_idle(struct content *content)
 	if (content_is_wanted(content) || !TAILQ_EMPTY(&content->parts) || content->link_fetch ||
 	    content->is_idle)
 		return;
+	if (content->forget)
+		contents->forgotten++;
 	/* A failure is remembered too, or each who looks would try again. */
-	if (!content->listed || (!content->size_known && !content->failed.error)) {
+	if (!content->listed || content->forget ||
+	    (!content->size_known && !content->failed.error)) {
 		content_free(content);
 		return;
 	}
@@ -201,7 +204,7 @@ void content_break(struct content *content, const char *why)
 	if (content->broken)
 		return;
 	content->broken = -EBADMSG;
-	content->contents->broken++;
+	content->contents->forgotten++;
 	content->probing = false;
 	leave_table(content);
 	while ((part = TAILQ_FIRST(&content->parts)))
@@ -234,6 +237,7 @@ static int missed(void *owner, int64_t asked_ms)
 	struct content *content = owner;
 	struct contents *contents = content->contents;
 	struct failure failure = {.error = -ETIMEDOUT};
+	const char *what = "its bytes did not come within timeout=";
 	struct part *part;
 
 	if (content->link_fetch)
@@ -241,6 +245,9 @@ static int missed(void *owner, int64_t asked_ms)
 	TAILQ_FOREACH (part, &content->parts, in_content) {
 		if (part->foreground && part->last_error)
 			failure.error = part->last_error;
+		if (part->accepted && part->end == PART_TO_END && !content->size_known)
+			what = "storage tells no length, and its end, which would, did not come "
+			       "within timeout=: raise that";
 	}
 	/* The pause took most of that time. */
 	if (contents->pause_until_ms > asked_ms + contents->timeout_ms / 2)
@@ -250,7 +257,7 @@ static int missed(void *owner, int64_t asked_ms)
 		content_storage_note_failure(contents, content, asked_ms, failure.error);
 	contents->counters.failures++;
 	snprintf(failure.path, sizeof(failure.path), "%s", content->path);
-	snprintf(failure.what, sizeof(failure.what), "its bytes did not come within timeout=");
+	snprintf(failure.what, sizeof(failure.what), "%s", what);
 	failures_note(contents->failures, &failure);
 	return failure.error;
 }
@@ -404,11 +411,14 @@ void contents_forget(struct contents *contents)
 	breaker_success(&contents->breaker, loop_now_ms());
 	uv_timer_stop(&contents->probe_timer);
 	secret_fini(&contents->probe_link);
+	contents->forgotten++;
+	while ((content = TAILQ_FIRST(&contents->idle_contents)))
+		content_free(content);
 	for (i = 0; i < CONTENT_BUCKETS; i++) {
 		for (content = contents->table[i]; content; content = content->next) {
+			content->forget = true;
 			content->failed.error = 0;
 			content->link_renewed = false;
-			contents->idle_bytes -= content->is_idle ? content->link.len : 0;
 			secret_fini(&content->link);
 		}
 	}

@@ -42,7 +42,8 @@ int contents_new(uv_loop_t *loop, struct http *http, const struct config *config
 		 struct contents **ret_contents);
 /* Nobody may wait any more. Memory is released once the loop has run again. NULL is legal. */
 void contents_free(struct contents *contents);
-/* Forgets links, failures and a pause that storage asked for: SIGHUP. */
+/* Forgets sizes, bytes (where a file is open, once it is not), links, failures and a pause that
+ * storage asked for: SIGHUP. */
 void contents_forget(struct contents *contents);
 const struct content_counters *contents_counters(const struct contents *contents);
 /* Bytes held in memory, and how many of them in blocks. */
@@ -54,7 +55,7 @@ bool contents_failing(const struct contents *contents);
 int64_t contents_pause_ms(const struct contents *contents);
 
 /* Names the bytes of a version wherever a number is needed; never 0. Another one if they turn out
- * to have changed. */
+ * to have changed, or were forgotten. */
 uint64_t contents_key(struct contents *contents, const char *version);
 /* The size of a version if it is known, without asking anybody. */
 bool contents_size(struct contents *contents, const char *version, uint64_t *ret_size);

@@ -80,6 +80,7 @@ struct content {
 	unsigned int references; /* by open files and by who waits */
 	bool listed;		 /* in the table: not broken */
 	bool is_idle;
+	bool forget; /* once nobody holds it */
 	bool size_known;
 	uint64_t size;
 	uint64_t etag; /* of the first answer that had one */
@@ -119,9 +120,9 @@ struct contents {
 	size_t memory; /* for all of it */
 	size_t memory_idle;
 	size_t idle_bytes;
-	size_t held;	 /* contents with references */
-	uint64_t broken; /* so many were: what is opened anew must not share their keys */
-	size_t paused;	 /* parts */
+	size_t held;	    /* contents with references */
+	uint64_t forgotten; /* changes with each: what is opened anew must not share its key */
+	size_t paused;	    /* parts */
 	int64_t timeout_ms;
 	struct content *table[CONTENT_BUCKETS];
 	TAILQ_HEAD(, content) idle_contents; /* least recently used first */

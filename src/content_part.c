@@ -102,7 +102,8 @@ void part_drop(struct part *part)
 	set_block(part, NULL);
 	part_resumed(part);
 	TAILQ_REMOVE(&content->parts, part, in_content);
-	content->part_count--;
+	if (--content->part_count == 0)
+		content->probing = false; /* with nothing under way it would never end */
 	TAILQ_REMOVE(list_of(part), part, in_contents);
 	TAILQ_INSERT_TAIL(&content->contents->dropped, part, in_contents);
 	part->content = NULL; /* which may go before this does */

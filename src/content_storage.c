@@ -12,9 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Most parts sent that somebody waits for; what is only read ahead must fit into connections=, and
- * into less than these, so that it never stands in their way. */
-#define FOREGROUND_MAX 64
+/* Most parts sent that somebody waits for. The last of these are left to contents that have none
+ * under way, so that a few slow files do not stop the others. What is only read ahead must fit into
+ * connections=, and into less than these, so that it never stands in their way. */
+#define FOREGROUND_MAX 128
+#define FURTHER_MAX    96
 #define BACKGROUND_MAX 32
 
 /* --- Links --- */
@@ -211,9 +213,13 @@ static void fail_waiting(struct contents *contents, int error, const char *what)
 	struct part *next;
 
 	for (part = TAILQ_FIRST(&contents->background); part; part = next) {
+		struct content *content = part->content;
+
 		next = TAILQ_NEXT(part, in_contents);
-		if (!part->transfer)
-			part_drop(part);
+		if (part->transfer)
+			continue;
+		part_drop(part);
+		content_maybe_idle(content);
 	}
 	/* A waiter's answer may start anything, but no part while the breaker is open. */
 	for (part = TAILQ_FIRST(&contents->foreground); part; part = next) {
@@ -233,9 +239,24 @@ static bool is_ready(struct part *part, int64_t now_ms)
 	return part->location.value || part->content->link.value;
 }
 
+/* How many may be sent with this one. */
+static size_t most_with(const struct part *part)
+{
+	const struct contents *contents = part->contents;
+	const struct part *other;
+
+	if (!part->foreground)
+		return contents->connections < BACKGROUND_MAX ? contents->connections
+							      : BACKGROUND_MAX;
+	TAILQ_FOREACH (other, &part->content->parts, in_content) {
+		if (other->transfer && !other->paused)
+			return FURTHER_MAX;
+	}
+	return FOREGROUND_MAX;
+}
+
 /* Sends what is ready of one list, and asks for the links that its parts need. */
-static void pump_list(struct contents *contents, struct part_list *list, size_t most,
-		      int64_t now_ms)
+static void pump_list(struct contents *contents, struct part_list *list, int64_t now_ms)
 {
 	struct part *part;
 	struct part *next;
@@ -255,10 +276,9 @@ static void pump_list(struct contents *contents, struct part_list *list, size_t 
 			}
 			continue;
 		}
-		if (!is_ready(part, now_ms))
+		if (!is_ready(part, now_ms) ||
+		    contents->counters.in_flight - contents->paused >= most_with(part))
 			continue;
-		if (contents->counters.in_flight - contents->paused >= most)
-			return;
 		error = part_send(part, now_ms);
 		if (error)
 			part_fail(part, error, NULL, "the request could not be made");
@@ -324,11 +344,8 @@ static void pump(uv_idle_t *idle)
 	if (contents->breaker.open)
 		fail_waiting(contents, contents->breaker.error, "storage does not answer");
 	else if (now_ms >= contents->pause_until_ms) {
-		pump_list(contents, &contents->foreground, FOREGROUND_MAX, now_ms);
-		pump_list(contents, &contents->background,
-			  contents->connections < BACKGROUND_MAX ? contents->connections
-								 : BACKGROUND_MAX,
-			  now_ms);
+		pump_list(contents, &contents->foreground, now_ms);
+		pump_list(contents, &contents->background, now_ms);
 	}
 	set_timer(contents, now_ms);
 }

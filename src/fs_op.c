@@ -244,17 +244,19 @@ static int run_getattr(struct op *op)
 		return 0;
 	}
 	error = op_access(op, node->home, &listing);
-	if (error == -EAGAIN)
-		return error;
 	if (!error)
 		entry = listing_find_ino(listing, listing_ino_object(node->ino));
 	if (entry)
 		is_old = !is_version_of(op->fs, node, listing, entry);
 	if (!entry || is_old)
 		handle = open_file(op->fs, op->ino);
+	if (error == -EAGAIN && !handle)
+		return error;
 	timeout_s = tree_timeout_s(op->fs->tree, node->home);
 	if (handle) {
 		fs_handle_attr(op->fs, node, handle, &attr, &timeout_s);
+		if (error == -EAGAIN) /* the listing comes behind, for who looks next */
+			timeout_s = 0;
 	} else if (!entry) {
 		return error ? error : -ENOENT;
 	} else if (is_old && !op->fs->contents) {

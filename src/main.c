@@ -37,7 +37,7 @@
 #define DOWN_WITHIN_MS		5000
 #define MESSAGE_MAX		(16 * 1024) /* a message may name several paths */
 #define SIGNAL_COUNT		4
-#define STORAGE_CONNECTIONS_MAX 128
+#define STORAGE_CONNECTIONS_MAX 192
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IBINDERFS_SANITIZED 1
@@ -170,7 +170,7 @@ static void start_reread(struct daemon *daemon)
 
 static void on_hangup(struct daemon *daemon)
 {
-	log_info("forgetting every listing and reading the secret again");
+	log_info("forgetting every listing and document, and reading the secret again");
 	tree_expire_all(daemon->tree);
 	if (daemon->contents)
 		contents_forget(daemon->contents);

@@ -1,7 +1,8 @@
 /* readahead.h: how far ahead of a reader to fetch.
  *
- * As far as it has read without a jump: so what is fetched in vain is never more than what was
- * read, and a reader that goes on doubles its lead with each round trip. A jump starts anew. */
+ * As far as it has read without a jump, less what it skipped: so what is fetched in vain is never
+ * more than what was read, and a reader that goes on doubles its lead with each round trip. A jump
+ * starts anew. */
 #ifndef IBINDERFS_READAHEAD_H
 #define IBINDERFS_READAHEAD_H
 
@@ -14,8 +15,9 @@
 
 /* One reader of one file; zeroed at first: who opens a file will read it from the start. */
 struct readahead {
-	uint64_t next; /* where a reader that goes on will read */
-	uint64_t run;  /* bytes read since the last jump */
+	uint64_t next;	  /* where a reader that goes on will read */
+	uint64_t read;	  /* bytes since the last jump */
+	uint64_t skipped; /* bytes between those, as long as no late read fills them */
 };
 
 /* Notes a read; returns for how many bytes after it to fetch, at most `max`. */

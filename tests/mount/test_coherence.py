@@ -145,6 +145,23 @@ def test_an_open_file_can_be_looked_at_and_read_when_its_document_is_gone():
             assert file.read() == content
 
 
+def test_looking_at_an_open_file_waits_for_no_listing():
+    with simulated(*ONE) as sim, mounted(sim, f"ttl={TTL_S}", "stale=0") as mount:
+        (binder,) = sim.truth()
+        json_path = path_of(mount, binder, binder["documents"][5]["id"])
+        path = mount / "files" / os.path.relpath(json_path, mount / "binders").removesuffix(".json")
+        with open(json_path, "rb") as object_file, open(path, "rb") as file:
+            before = [os.fstat(one.fileno()) for one in (object_file, file)]
+            sim.fault("search", "hang", times=-1)
+            let_ttl_pass()
+            searches, waits = api_requests(sim)["search"], mount.metrics()["waits_total"]
+            now = [os.fstat(one.fileno()) for one in (object_file, file)]
+            assert [(one.st_ino, one.st_size) for one in now] == [(one.st_ino, one.st_size) for one in before]
+            assert mount.metrics()["waits_total"] == waits
+            wait_until(lambda: api_requests(sim)["search"] > searches)  # it is refreshed behind
+            sim.clear()
+
+
 # --- Times ---
 
 

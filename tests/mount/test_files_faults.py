@@ -313,6 +313,18 @@ def test_bytes_that_changed_are_an_error_and_never_the_end():
         assert reads_right(sim, document)
 
 
+@pooled([("empty_body",), ("not_json",)])
+def test_a_document_that_storage_got_wrong_once_comes_anew_after_hangup(fault):
+    with simulated(*organisation()) as sim, mounted(sim) as mount:
+        document = documents(mount)[0]
+        sim.fault("storage", fault, times=1)
+        assert read_whole(document.path)[0] == read_whole(document.path)[0] != sim.content(document.version)
+        mount.signal(signal.SIGHUP)
+        mount.wait_for_line("forgetting every listing")
+        assert reads_right(sim, document)
+        assert os.stat(document.path).st_size == SIZE
+
+
 @pooled([("storage",), ("downloadlink",)])
 def test_a_reader_waits_once_also_if_the_kernel_asks_twice(route):
     with simulated(*organisation()) as sim, mounted(sim, "timeout=3") as mount:

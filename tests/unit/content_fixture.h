@@ -231,7 +231,7 @@ static inline int set_up_contents(void **state)
 	storage.headers = "";
 	server.handle = handle_all;
 	/* As main.c. */
-	assert_int_equal(http_new(&loop, HTTP_STORAGE, TIMEOUT_MS, 128, NULL, NULL, &storage_http),
+	assert_int_equal(http_new(&loop, HTTP_STORAGE, TIMEOUT_MS, 192, NULL, NULL, &storage_http),
 			 0);
 	assert_int_equal(wait_room_new(&loop, TIMEOUT_MS, &room), 0);
 	assert_int_equal(

@@ -154,6 +154,52 @@ static void test_broken_while_a_link_is_asked_for(void **state)
 	/* Freed with the rest though it is in no table any more. */
 }
 
+/* --- SIGHUP --- */
+
+static void test_what_was_told_wrongly_can_be_forgotten(void **state)
+{
+	uint64_t key;
+	uint64_t size;
+
+	(void)state;
+	storage.size = 0;
+	assert_int_equal(open_reader(0, "v"), 0);
+	assert_int_equal(content_size(readers[0].content), 0);
+	close_reader(0);
+	storage.size = 600 * KIB;
+	key = contents_key(contents, "v");
+	contents_forget(contents);
+	assert_false(contents_size(contents, "v", &size));
+	assert_true(contents_key(contents, "v") != key); /* what the kernel knows is void too */
+	assert_int_equal(counters()->contents, 0);
+	assert_int_equal(open_reader(0, "v"), 0);
+	assert_int_equal(read_all(0), 0);
+	assert_int_equal(content_size(readers[0].content), 600 * KIB);
+}
+
+/* Who has a file open goes on reading it; who opens it when nobody has gets it anew. */
+static void test_what_is_open_is_forgotten_when_it_is_closed(void **state)
+{
+	uint64_t key;
+
+	(void)state;
+	storage.size = 600 * KIB;
+	assert_int_equal(open_reader(0, "v"), 0);
+	key = contents_key(contents, "v");
+	contents_forget(contents);
+	assert_int_equal(contents_key(contents, "v"), key);
+	assert_int_equal(read_all(0), 0);
+	settle();
+	close_reader(0);
+	assert_int_equal(counters()->contents, 0);
+	assert_true(contents_key(contents, "v") != key);
+	storage.seed = 9;
+	storage.size = 700 * KIB;
+	assert_int_equal(open_reader(0, "v"), 0);
+	assert_int_equal(content_size(readers[0].content), 700 * KIB);
+	assert_int_equal(read_all(0), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -163,6 +209,8 @@ int main(void)
 		CONTENT_TEST(test_a_stream_longer_than_the_size_ends_it),
 		CONTENT_TEST(test_the_last_block_grows),
 		CONTENT_TEST(test_broken_while_a_link_is_asked_for),
+		CONTENT_TEST(test_what_was_told_wrongly_can_be_forgotten),
+		CONTENT_TEST(test_what_is_open_is_forgotten_when_it_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,10 @@
 
 #include "content_fixture.h"
 
-#define HELD_MAX       128
-#define FOREGROUND_MAX 64
+#define HELD_MAX       256
+#define FOREGROUND_MAX 128
+#define FURTHER_MAX    96
+#define PARTS_MAX      8
 #define BACKGROUND_MAX 32
 
 /* Requests to storage that wait for the test. */
@@ -72,6 +74,32 @@ static void test_what_is_held_back_makes_room(void **state)
 	assert_int_equal(held_count, FOREGROUND_MAX + 20);
 }
 
+static void test_slow_files_leave_room_for_another(void **state)
+{
+	const size_t files = FURTHER_MAX / PARTS_MAX + 2;
+
+	(void)state;
+	storage.size = 60 * MIB;
+	start_opens(0, files);
+	for (size_t i = 0; i < files; i++)
+		assert_int_equal(finish(i), 0);
+	settle();
+	hold_with(handle_hold);
+	for (size_t i = 0; i < files * PARTS_MAX; i++) {
+		char version[32];
+
+		snprintf(version, sizeof(version), "s%zu", i % files);
+		reader_of(i, version);
+		start_read(i, (10 + i / files) * MIB, 4096);
+	}
+	RUN_UNTIL(&loop, held_count >= FURTHER_MAX);
+	run_for(&loop, 200);
+	assert_int_equal(held_count, FURTHER_MAX);
+	start_open(READERS_MAX - 1, "another");
+	RUN_UNTIL(&loop, held_count > FURTHER_MAX);
+	assert_int_equal(strncmp(held[FURTHER_MAX]->target, "/s/another", 10), 0);
+}
+
 static void probe(const char *version, bool first_bytes)
 {
 	struct content *content;
@@ -118,7 +146,7 @@ static void test_the_background_leaves_room(void **state)
 	RUN_UNTIL(&loop, held_count >= BACKGROUND_MAX);
 	run_for(&loop, 200);
 	assert_int_equal(held_count, BACKGROUND_MAX);
-	start_opens(0, 70);
+	start_opens(0, FOREGROUND_MAX);
 	RUN_UNTIL(&loop, held_count >= FOREGROUND_MAX);
 	run_for(&loop, 200);
 	assert_int_equal(held_count, FOREGROUND_MAX); /* with those */
@@ -129,7 +157,7 @@ static void test_the_foreground_alone(void **state)
 	(void)state;
 	allow_connections(256);
 	hold_with(handle_hold);
-	start_opens(0, 80);
+	start_opens(0, FOREGROUND_MAX + 16);
 	RUN_UNTIL(&loop, held_count >= FOREGROUND_MAX);
 	start_probes(10);
 	run_for(&loop, 200);
@@ -186,19 +214,23 @@ static void handle_endless_chunks(struct server *whole, struct server_request *r
 	server_format(request, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
-static void assert_lets_go(bool first_bytes)
+static void send_chunk(struct server_request *request)
 {
 	static char bytes[BLOCK];
 
+	server_format(request, "%zx\r\n", sizeof(bytes));
+	server_send(request, bytes, sizeof(bytes));
+	server_send(request, "\r\n", 2);
+	run_for(&loop, 10);
+}
+
+static void assert_lets_go(bool first_bytes)
+{
 	hold_with(handle_endless_chunks);
 	probe("v", first_bytes);
 	RUN_UNTIL(&loop, held_count == 1);
-	for (int i = 0; i < 20; i++) {
-		server_format(held[0], "%zx\r\n", sizeof(bytes));
-		server_send(held[0], bytes, sizeof(bytes));
-		server_send(held[0], "\r\n", 2);
-		run_for(&loop, 10);
-	}
+	for (int i = 0; i < 20; i++)
+		send_chunk(held[0]);
 	assert_int_equal(counters()->in_flight, 0);
 	assert_null(held[0]->connection);
 	assert_true(counters()->bytes <= BLOCK * 2);
@@ -215,6 +247,21 @@ static void test_a_probe_with_bytes_lets_go_of_a_stream(void **state)
 {
 	(void)state;
 	assert_lets_go(true);
+}
+
+static void test_a_stream_that_is_too_slow_to_open_says_so(void **state)
+{
+	(void)state;
+	hold_with(handle_endless_chunks);
+	start_open(0, "v");
+	RUN_UNTIL(&loop, held_count == 1);
+	while (!readers[0].done) {
+		clock_skip(&loop, TIMEOUT_MS / 5);
+		send_chunk(held[0]);
+	}
+	assert_int_equal(readers[0].error, -ETIMEDOUT);
+	assert_non_null(strstr(latest_failure()->what, "no length"));
+	assert_int_equal(held_count, 1);
 }
 
 static void test_a_probe_leaves_no_block(void **state)
@@ -237,6 +284,42 @@ static void test_a_probe_leaves_no_block(void **state)
 	assert_int_equal(read_some(0, 0, 1), 0);
 	assert_int_equal(counters()->requests, 3);
 	assert_int_equal(read_some(0, 0, 4096), 0);
+}
+
+static void open_breaker(size_t reader)
+{
+	RESETS(STORAGE, FOREVER);
+	for (unsigned i = 0; !contents_breaker_open(contents); i++) {
+		assert_true(i < 200);
+		if (readers[reader].done)
+			start_read(reader, i * BLOCK, 4096);
+		clock_skip(&loop, 50);
+		run_for(&loop, 5);
+	}
+}
+
+/* What is given up is forgotten, or it would stay for as long as the mount. */
+static void test_probes_that_the_breaker_ends_are_forgotten(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	allow_connections(1);
+	open_large();
+	assert_int_equal(open_reader(1, "w"), 0);
+	hold_with(handle_hold);
+	start_read(0, 30 * MIB, 4096);
+	RUN_UNTIL(&loop, held_count == 1); /* so that probes wait for their turn */
+	before = counters()->contents;
+	start_probes(20);
+	RUN_UNTIL(&loop, counters()->links >= 22);
+	run_for(&loop, 50);
+	assert_int_equal(held_count, 1);
+	assert_int_equal(counters()->contents, before + 20);
+	server.handle = handle_all;
+	open_breaker(1);
+	run_for(&loop, 50);
+	assert_int_equal(counters()->contents, before);
 }
 
 /* --- Who reads the same file --- */
@@ -374,13 +457,16 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CONTENT_TEST(test_what_is_held_back_makes_room),
+		CONTENT_TEST(test_slow_files_leave_room_for_another),
 		CONTENT_TEST(test_the_background_leaves_room),
 		CONTENT_TEST(test_the_foreground_alone),
 		CONTENT_TEST(test_links_of_probes_wait_for_others),
 		CONTENT_TEST(test_hanging_links_of_probes_leave_room),
 		CONTENT_TEST(test_a_probe_lets_go_of_a_stream),
 		CONTENT_TEST(test_a_probe_with_bytes_lets_go_of_a_stream),
+		CONTENT_TEST(test_a_stream_that_is_too_slow_to_open_says_so),
 		CONTENT_TEST(test_a_probe_leaves_no_block),
+		CONTENT_TEST(test_probes_that_the_breaker_ends_are_forgotten),
 		CONTENT_TEST(test_a_range_that_is_always_refused),
 		CONTENT_TEST(test_a_jump_drops_nothing_that_is_waited_for),
 		CONTENT_TEST(test_a_failing_stream_is_not_hurried),

@@ -289,7 +289,7 @@ static void test_forget_forgets_links(void **state)
 	settle();
 	close_reader(1);
 	contents_forget(contents);
-	assert_true(contents_size(contents, "idle", &size)); /* that is no secret */
+	assert_false(contents_size(contents, "idle", &size));
 	assert_int_equal(read_some(0, 10 * MIB, 4096), 0);
 	assert_int_equal(counters()->links, 3);
 	assert_int_equal(open_reader(1, "idle"), 0);

@@ -61,8 +61,31 @@ static void test_the_same_again_adds_nothing(void **state)
 static void test_out_of_order_is_no_jump(void **state)
 {
 	(void)state;
-	GO(MAX, {0, 128 * KIB, 128 * KIB}, {256 * KIB, 128 * KIB, 256 * KIB},
-	   {128 * KIB, 128 * KIB, 256 * KIB}, {384 * KIB, 128 * KIB, 384 * KIB});
+	GO(MAX, {0, 128 * KIB, 128 * KIB}, {256 * KIB, 128 * KIB, 128 * KIB},
+	   {128 * KIB, 128 * KIB, 384 * KIB}, {384 * KIB, 128 * KIB, 512 * KIB});
+	/* The first two, and several. */
+	GO(MAX, {128 * KIB, 128 * KIB, 0}, {0, 128 * KIB, 256 * KIB});
+	GO(MAX, {0, MIB, MIB}, {MIB + 256 * KIB, 128 * KIB, MIB - 128 * KIB},
+	   {MIB + 384 * KIB, 128 * KIB, MIB}, {MIB + 128 * KIB, 128 * KIB, MIB + 256 * KIB},
+	   {MIB, 128 * KIB, MIB + 512 * KIB});
+}
+
+/* A little of each stretch: what was fetched after it would be in vain. */
+static void test_strides_are_jumps(void **state)
+{
+	struct readahead readahead = {0};
+
+	(void)state;
+	for (uint64_t at = 0; at < 60 * MIB; at += 300 * KIB)
+		assert_int_equal(readahead_note(&readahead, at, 4 * KIB, MAX), at ? 0 : 4 * KIB);
+	/* Reading on, it is soon ahead again. */
+	assert_int_equal(readahead_note(&readahead, readahead.next, 128 * KIB, MAX), 128 * KIB);
+	/* What was fetched ahead of who begins to stride is used up. */
+	GO(MAX, {0, MIB, MIB}, {MIB + 400 * KIB, 4 * KIB, 628 * KIB},
+	   {MIB + 804 * KIB, 4 * KIB, 232 * KIB}, {MIB + 1208 * KIB, 4 * KIB, 0});
+	/* Less is skipped than read: worth what is left. */
+	GO(MAX, {0, 128 * KIB, 128 * KIB}, {160 * KIB, 128 * KIB, 224 * KIB},
+	   {320 * KIB, 128 * KIB, 320 * KIB});
 }
 
 static void test_a_jump_starts_anew(void **state)
@@ -85,13 +108,14 @@ static void test_where_a_jump_begins(void **state)
 		uint64_t offset;
 		uint64_t lead;
 	} table[] = {
-		{20 * MIB, MIB + 1},	{20 * MIB + SLACK, MIB + 1}, {20 * MIB + SLACK + 1, 0},
-		{20 * MIB - BACK, MIB}, {20 * MIB - BACK - 1, 0},
+		{20 * MIB, MIB + 1},	   {20 * MIB + SLACK, MIB + 1 - SLACK},
+		{20 * MIB + SLACK + 1, 0}, {20 * MIB - BACK, MIB},
+		{20 * MIB - BACK - 1, 0},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct readahead readahead = {.next = 20 * MIB, .run = MIB};
+		struct readahead readahead = {.next = 20 * MIB, .read = MIB};
 
 		assert_int_equal(readahead_note(&readahead, table[i].offset, 1, MAX),
 				 table[i].lead);
@@ -114,6 +138,7 @@ int main(void)
 		cmocka_unit_test(test_the_lead_is_bounded),
 		cmocka_unit_test(test_the_same_again_adds_nothing),
 		cmocka_unit_test(test_out_of_order_is_no_jump),
+		cmocka_unit_test(test_strides_are_jumps),
 		cmocka_unit_test(test_a_jump_starts_anew),
 		cmocka_unit_test(test_where_a_jump_begins),
 		cmocka_unit_test(test_far_out),
