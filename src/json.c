@@ -361,18 +361,36 @@ bool json_next(struct json_iter *iter)
 	return true;
 }
 
-int json_get(struct json object, const char *key, struct json *ret_value)
+void json_get_members(struct json object, const char *const *keys, size_t count,
+		      struct json *values)
 {
+	size_t missing = count;
+
+	for (size_t i = 0; i < count; i++)
+		values[i] = (struct json){0};
 	if (json_type(object) != JSON_OBJECT)
-		return -ENOENT;
+		return;
 	struct json_iter iter = json_iterate(object);
-	while (json_next(&iter)) {
-		if (json_string_equals(iter.key, key)) {
-			*ret_value = iter.value;
-			return 0;
+	while (missing > 0 && json_next(&iter)) {
+		for (size_t i = 0; i < count; i++) {
+			if (values[i].text || !json_string_equals(iter.key, keys[i]))
+				continue;
+			values[i] = iter.value;
+			missing--;
+			break;
 		}
 	}
-	return -ENOENT;
+}
+
+int json_get(struct json object, const char *key, struct json *ret_value)
+{
+	struct json value;
+
+	json_get_members(object, &key, 1, &value);
+	if (!value.text)
+		return -ENOENT;
+	*ret_value = value;
+	return 0;
 }
 
 /* ---- What strings mean. ---- */
@@ -469,6 +487,11 @@ bool json_string_equals(struct json string, const char *expected)
 		return false;
 	const char *at = string.text + 1;
 	const char *end = string.text + string.len - 1;
+	/* Most are told apart here, by their first byte. */
+	for (; at < end && *at != '\\' && (unsigned char)*at < 0x80; at++, expected++) {
+		if (*at != *expected)
+			return false;
+	}
 	size_t left = strlen(expected);
 	while (at < end) {
 		char made[4];
@@ -484,17 +507,9 @@ bool json_string_equals(struct json string, const char *expected)
 
 /* ---- Typed members. ---- */
 
-/* As json_get, but a null is as good as absent. */
-static int get_present(struct json object, const char *key, struct json *ret_value)
+static bool is_present(struct json value)
 {
-	struct json value;
-	int error = json_get(object, key, &value);
-	if (error)
-		return error;
-	if (json_type(value) == JSON_NULL)
-		return -ENOENT;
-	*ret_value = value;
-	return 0;
+	return value.text && json_type(value) != JSON_NULL;
 }
 
 /* A number without fraction and exponent. */
@@ -505,32 +520,24 @@ static bool is_integer(struct json value)
 	       skip_digits(value.text + (value.text[0] == '-'), end) == end;
 }
 
-int json_get_string(struct json object, const char *key, struct buf *out)
+int json_read_string(struct json value, struct buf *out)
 {
-	struct json value;
-	int error = get_present(object, key, &value);
-	return error ? error : json_string_decode(value, out);
+	return is_present(value) ? json_string_decode(value, out) : -ENOENT;
 }
 
-int json_get_id(struct json object, const char *key, struct buf *out)
+int json_read_id(struct json value, struct buf *out)
 {
-	struct json value;
-	int error = get_present(object, key, &value);
-	if (error)
-		return error;
-	if (is_integer(value))
+	if (is_present(value) && is_integer(value))
 		return buf_append(out, value.text, value.len);
-	return json_string_decode(value, out);
+	return json_read_string(value, out);
 }
 
-int json_get_int(struct json object, const char *key, int64_t *ret_value)
+int json_read_int(struct json value, int64_t *ret_value)
 {
-	struct json value;
 	int64_t number = 0;
 
-	int error = get_present(object, key, &value);
-	if (error)
-		return error;
+	if (!is_present(value))
+		return -ENOENT;
 	if (!is_integer(value))
 		return -EBADMSG;
 	bool negative = value.text[0] == '-';
@@ -542,6 +549,22 @@ int json_get_int(struct json object, const char *key, int64_t *ret_value)
 	}
 	*ret_value = number;
 	return 0;
+}
+
+int json_get_string(struct json object, const char *key, struct buf *out)
+{
+	struct json value;
+
+	json_get_members(object, &key, 1, &value);
+	return json_read_string(value, out);
+}
+
+int json_get_int(struct json object, const char *key, int64_t *ret_value)
+{
+	struct json value;
+
+	json_get_members(object, &key, 1, &value);
+	return json_read_int(value, ret_value);
 }
 
 /* ---- Re-indenting. ---- */
