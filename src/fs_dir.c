@@ -21,7 +21,8 @@ struct slot {
 static bool has_attributes(struct fs *fs, const struct open_handle *handle,
 			   const struct listing_entry *entry)
 {
-	const char *version = listing_content(handle->dir.listing, entry);
+	char buffer[LISTING_ID_MAX + 1];
+	const char *version = listing_content(handle->dir.listing, entry, buffer);
 	uint64_t size;
 
 	return fs->config->sizes == CONFIG_SIZES_LAZY ||

@@ -52,7 +52,7 @@ static int op_find_dir(struct op *op, struct resource **ret_resource,
 	if (error || node->dir.inside != node->home)
 		return error;
 	entry = listing_find_ino(*ret_listing, listing_ino_object(op->ino));
-	if (!entry || entry->dir == LISTING_ELSEWHERE)
+	if (!entry || entry->type != LISTING_DIR || entry->dir == LISTING_ELSEWHERE)
 		return -ENOENT;
 	*ret_dir = entry->dir;
 	return 0;
@@ -155,7 +155,8 @@ static int lookup_query(struct op *op)
 static int need_size(struct op *op, const struct resource *home, const struct listing *listing,
 		     const struct listing_entry *entry)
 {
-	const char *version = listing_content(listing, entry);
+	char buffer[LISTING_ID_MAX + 1];
+	const char *version = listing_content(listing, entry, buffer);
 	uint64_t size;
 	int error;
 
