@@ -154,8 +154,8 @@ void fs_entry_attr(const struct fs *fs, const struct node *node, const struct li
 	case NODE_DIR:
 		/* A binder's own listing knows when its entries last changed. */
 		if (entry->dir == LISTING_ELSEWHERE &&
-		    tree_mtime_ns(node->dir.inside) != LISTING_NO_TIME)
-			mtime_ns = tree_mtime_ns(node->dir.inside);
+		    tree_mtime_ns(node->dir->inside) != LISTING_NO_TIME)
+			mtime_ns = tree_mtime_ns(node->dir->inside);
 		fs_attr_fill(fs, attr, node->ino, S_IFDIR, mtime_ns, 0);
 		break;
 	case NODE_JSON:
@@ -189,9 +189,9 @@ void fs_handle_attr(const struct fs *fs, const struct node *node, const struct o
 
 void fs_query_attr(struct fs *fs, const struct node *node, struct stat *attr, double *timeout_s)
 {
-	int64_t mtime_ns = tree_mtime_ns(node->dir.inside);
+	int64_t mtime_ns = tree_mtime_ns(node->dir->inside);
 
-	*timeout_s = tree_timeout_s(fs->tree, node->dir.inside);
+	*timeout_s = tree_timeout_s(fs->tree, node->dir->inside);
 	fs_attr_fill(fs, attr, node->ino, S_IFDIR,
 		     mtime_ns == LISTING_NO_TIME ? fs->started_wall_ns : mtime_ns, 0);
 }
