@@ -221,6 +221,7 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 	enum { ELEMENT, VALUE_ID, VALUE, MEMBERS };
 	static const char *const keys[MEMBERS] = {"metadataElementId", "valueId", "value"};
 	bool seen[METADATA_KEYS] = {false};
+	size_t missing = METADATA_KEYS;
 	struct json_iter iter;
 	size_t i;
 
@@ -228,7 +229,7 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 		values[i] = (struct json){0};
 	if (!metadata.text)
 		return;
-	for (iter = json_iterate(metadata); json_next(&iter);) {
+	for (iter = json_iterate(metadata); missing > 0 && json_next(&iter);) {
 		struct json members[MEMBERS];
 
 		json_get_members(iter.value, keys, MEMBERS, members);
@@ -236,6 +237,7 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 			if (seen[i] || !json_string_equals(members[ELEMENT], metadata_keys[i]))
 				continue;
 			seen[i] = true;
+			missing--;
 			values[i] = members[VALUE_ID];
 			if (!values[i].text || json_type(values[i]) == JSON_NULL)
 				values[i] = members[VALUE];

@@ -52,6 +52,20 @@ static const char *scan_string(const char *at, const char *end)
 	return at;
 }
 
+/* The same where no control characters can be: the first quote or backslash. */
+static const char *scan_checked(const char *at, const char *end)
+{
+	for (; end - at >= 8; at += 8) {
+		uint64_t word = word_load(at);
+		uint64_t hits = word_equal(word, '"') | word_equal(word, '\\');
+		if (hits)
+			return at + __builtin_ctzll(hits) / 8;
+	}
+	while (at < end && *at != '"' && *at != '\\')
+		at++;
+	return at;
+}
+
 /* The first backslash or byte that is not ASCII, else `end`. */
 static const char *scan_ascii(const char *at, const char *end)
 {
@@ -258,7 +272,7 @@ int json_parse(const char *text, size_t len, struct json *ret_value)
 static const char *string_end(const char *at, const char *end)
 {
 	for (at++;; at += 2) {
-		at = scan_string(at, end);
+		at = scan_checked(at, end);
 		if (*at == '"')
 			return at + 1;
 	}
@@ -583,13 +597,24 @@ static bool holds_only_scalars(const char *at, const char *end)
 	}
 }
 
+/* As buf_append, but the NUL behind the text is left to the last one. */
+static void put(struct buf *out, const char *bytes, size_t len)
+{
+	if (len >= out->cap - out->len) {
+		buf_append(out, bytes, len);
+		return;
+	}
+	memcpy(out->data + out->len, bytes, len);
+	out->len += len;
+}
+
 /* A line's end and the next one's indent. */
-static int append_line(struct buf *out, int depth)
+static void put_line(struct buf *out, int depth)
 {
 	static const char newline[1 + 2 * JSON_DEPTH_MAX + 1] =
 		"\n                                                                "
 		"                                                                ";
-	return buf_append(out, newline, 1 + 2 * (size_t)depth);
+	put(out, newline, 1 + 2 * (size_t)depth);
 }
 
 int json_indent(struct json value, struct buf *out)
@@ -609,37 +634,37 @@ int json_indent(struct json value, struct buf *out)
 			break;
 		case '{':
 		case '[':
-			buf_append(out, token, 1);
+			put(out, token, 1);
 			one_line = holds_only_scalars(token, end);
 			if (!one_line)
-				append_line(out, ++depth);
+				put_line(out, ++depth);
 			break;
 		case '}':
 		case ']':
 			if (!one_line)
-				append_line(out, --depth);
+				put_line(out, --depth);
 			one_line = false;
-			buf_append(out, token, 1);
+			put(out, token, 1);
 			break;
 		case ',':
 			if (one_line) {
-				buf_append(out, ", ", 2);
+				put(out, ", ", 2);
 			} else {
-				buf_append(out, token, 1);
-				append_line(out, depth);
+				put(out, token, 1);
+				put_line(out, depth);
 			}
 			break;
 		case ':':
-			buf_append(out, ": ", 2);
+			put(out, ": ", 2);
 			break;
 		case '"':
 			at = string_end(token, end);
-			buf_append(out, token, (size_t)(at - token));
+			put(out, token, (size_t)(at - token));
 			break;
 		default:
 			at = scalar_end(token, end);
-			buf_append(out, token, (size_t)(at - token));
+			put(out, token, (size_t)(at - token));
 		}
 	}
-	return buf_append(out, "\n", 1);
+	return buf_append(out, "\n", 1); /* ends the text with its NUL too */
 }

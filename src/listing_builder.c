@@ -44,7 +44,7 @@ struct item {
 enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
 
 struct listing_builder {
-	char *salt;
+	uint64_t salt_hash;
 	char *scope;
 	size_t max_bytes;
 	struct buf strings; /* what only finish() needs */
@@ -72,7 +72,7 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 {
 	/* 0xff is no byte of UTF-8: it ends a text. */
 	const unsigned char end_kind[] = {0xff, (unsigned char)kind};
-	uint64_t hash = hash_bytes(hash_string(HASH_START, builder->salt), end_kind, 2);
+	uint64_t hash = hash_bytes(builder->salt_hash, end_kind, 2);
 
 	if (kind == LISTING_KIND_FOLDER || kind == LISTING_KIND_FOLDER_JSON ||
 	    kind == LISTING_KIND_FOUND)
@@ -99,9 +99,9 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 
 	if (!builder)
 		return -ENOMEM;
-	builder->salt = strdup(salt);
+	builder->salt_hash = hash_string(HASH_START, salt);
 	builder->scope = strdup(scope);
-	if (!builder->salt || !builder->scope) {
+	if (!builder->scope) {
 		listing_builder_free(builder);
 		return -ENOMEM;
 	}
@@ -123,7 +123,6 @@ void listing_builder_free(struct listing_builder *builder)
 	buf_reset(&builder->text);
 	free(builder->items);
 	free(builder->table);
-	free(builder->salt);
 	free(builder->scope);
 	bytes_building -= builder->accounted;
 	free(builder);
