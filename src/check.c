@@ -134,9 +134,10 @@ static int check_part(struct check *check, const struct config *config, const st
 	const struct listing_entry *entry = &top->entries[top->dirs[0].first];
 	struct provider_resource part = {.level = PROVIDER_PART};
 	char text[NAME_BYTES_MAX + 64];
+	char id[LISTING_ID_MAX + 1];
 	int error;
 
-	part.id = listing_id(top, entry);
+	part.id = listing_id(top, entry, id);
 	part.object = listing_body(top, entry);
 	part.object_len = entry->body_len;
 	check->listing = NULL;

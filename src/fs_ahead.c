@@ -23,7 +23,8 @@ void fs_learn_after(struct fs *fs, const struct resource *home, const struct lis
 		    bool first_bytes)
 {
 	while (count-- > 0 && (entry = listing_neighbour(listing, entry, order, 1))) {
-		const char *version = listing_content(listing, entry);
+		char buffer[LISTING_ID_MAX + 1];
+		const char *version = listing_content(listing, entry, buffer);
 		struct content *content;
 		uint64_t size;
 

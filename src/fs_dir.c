@@ -21,7 +21,8 @@ struct slot {
 static bool has_attributes(struct fs *fs, const struct open_handle *handle,
 			   const struct listing_entry *entry)
 {
-	const char *version = listing_content(handle->dir.listing, entry);
+	char buffer[LISTING_ID_MAX + 1];
+	const char *version = listing_content(handle->dir.listing, entry, buffer);
 	uint64_t size;
 
 	return fs->config->sizes == CONFIG_SIZES_LAZY ||
@@ -78,7 +79,7 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 			    fs_view_version(fs, view, handle->dir.listing, entry), &slot->node);
 	if (error) /* what cannot be looked up is listed all the same */
 		return error == -ENOMEM ? error : 0;
-	slot->param.ino = slot->node->id;
+	slot->param.ino = tree_node_id(slot->node);
 	slot->param.entry_timeout = tree_refill_timeout_s(fs->tree, handle->dir.resource);
 	slot->param.attr_timeout = slot->param.entry_timeout;
 	fs_entry_attr(fs, slot->node, handle->dir.listing, entry, &slot->param.attr,
@@ -123,7 +124,7 @@ static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 						 &slot.param.attr, offset + 1);
 		if (need > size - used) {
 			if (slot.node)
-				tree_forget(fs->tree, slot.node->id, 1);
+				tree_forget(fs->tree, tree_node_id(slot.node), 1);
 			break;
 		}
 		used += need;

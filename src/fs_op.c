@@ -47,12 +47,12 @@ static int op_find_dir(struct op *op, struct resource **ret_resource,
 		return -ESTALE;
 	if (node->type != NODE_DIR)
 		return -ENOTDIR;
-	*ret_resource = node->dir.inside;
+	*ret_resource = node->dir->inside;
 	error = op_access(op, *ret_resource, ret_listing);
-	if (error || node->dir.inside != node->home)
+	if (error || node->dir->inside != node->home)
 		return error;
 	entry = listing_find_ino(*ret_listing, listing_ino_object(op->ino));
-	if (!entry || entry->dir == LISTING_ELSEWHERE)
+	if (!entry || entry->type != LISTING_DIR || entry->dir == LISTING_ELSEWHERE)
 		return -ENOENT;
 	*ret_dir = entry->dir;
 	return 0;
@@ -74,7 +74,7 @@ static int reply_entry(struct op *op, struct resource *resource, const struct li
 				    fs_view_version(op->fs, view, listing, entry), &node);
 		if (error)
 			return error;
-		reply.ino = node->id;
+		reply.ino = tree_node_id(node);
 		fs_entry_attr(op->fs, node, listing, entry, &reply.attr, &reply.attr_timeout);
 	}
 	/* A reply that the kernel no longer wants does not count as a lookup. */
@@ -144,7 +144,7 @@ static int lookup_query(struct op *op)
 		error = tree_lookup_query(fs->tree, resource, &node);
 	if (error)
 		return error;
-	reply.ino = node->id;
+	reply.ino = tree_node_id(node);
 	fs_query_attr(fs, node, &reply.attr, &reply.attr_timeout);
 	if (fuse_reply_entry(op->req, &reply))
 		tree_forget(fs->tree, reply.ino, 1);
@@ -155,7 +155,8 @@ static int lookup_query(struct op *op)
 static int need_size(struct op *op, const struct resource *home, const struct listing *listing,
 		     const struct listing_entry *entry)
 {
-	const char *version = listing_content(listing, entry);
+	char buffer[LISTING_ID_MAX + 1];
+	const char *version = listing_content(listing, entry, buffer);
 	uint64_t size;
 	int error;
 
@@ -307,7 +308,7 @@ static int run_readlink(struct op *op)
 uint64_t *fs_seen_publication(struct fs *fs, fuse_ino_t ino)
 {
 	return fs_is_top(ino) ? &fs->top_seen_publication[listing_ino_view(ino)]
-			      : &tree_node(fs->tree, ino)->dir.seen_publication;
+			      : &tree_node(fs->tree, ino)->dir->seen_publication;
 }
 
 /* The kernel has one cache for the readings of a directory: who began with another listing must not

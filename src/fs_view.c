@@ -39,13 +39,13 @@ const char *fs_view_name(enum listing_view view, const struct listing *listing,
 	case LISTING_VIEW_CONTENT:
 		if (entry->type == LISTING_DIR)
 			return name;
-		if (!listing_content(listing, entry))
+		if (!listing_has_content(entry))
 			return NULL;
 		snprintf(buffer, NAME_BYTES_MAX + 1, "%.*s",
 			 (int)(strlen(name) - strlen(JSON_SUFFIX)), name);
 		return buffer;
 	case LISTING_VIEW_ID:
-		return is_link_id(listing_id(listing, entry)) ? listing_id(listing, entry) : NULL;
+		return is_link_id(listing_id(listing, entry, buffer)) ? buffer : NULL;
 	case LISTING_VIEW_OBJECT:
 	case LISTING_VIEW_QUERY:
 		break;
@@ -64,17 +64,18 @@ static const struct listing_entry *find_content(const struct listing *listing, u
 	if (snprintf(json_name, sizeof(json_name), "%s" JSON_SUFFIX, name) > NAME_BYTES_MAX)
 		return NULL;
 	entry = listing_find_name(listing, dir, json_name);
-	return entry && listing_content(listing, entry) ? entry : NULL;
+	return entry && listing_has_content(entry) ? entry : NULL;
 }
 
 static const struct listing_entry *find_id(const struct listing *listing, uint32_t dir,
 					   const char *id)
 {
 	const struct listing_dir *in = &listing->dirs[dir];
+	char buffer[LISTING_ID_MAX + 1];
 	uint32_t i;
 
 	for (i = in->first; is_link_id(id) && i < in->first + in->count; i++) {
-		if (strcmp(listing_id(listing, &listing->entries[i]), id) == 0)
+		if (strcmp(listing_id(listing, &listing->entries[i], buffer), id) == 0)
 			return &listing->entries[i];
 	}
 	return NULL;
@@ -132,17 +133,20 @@ void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, mode_t t
 uint64_t fs_view_version(const struct fs *fs, enum listing_view view, const struct listing *listing,
 			 const struct listing_entry *entry)
 {
+	char version[LISTING_ID_MAX + 1];
+
 	if (entry->type == LISTING_DIR || view == LISTING_VIEW_ID)
 		return 0;
 	if (view != LISTING_VIEW_CONTENT)
 		return entry->version;
-	return contents_key(fs->contents, listing_content(listing, entry));
+	return contents_key(fs->contents, listing_content(listing, entry, version));
 }
 
 void fs_entry_attr(const struct fs *fs, const struct node *node, const struct listing *listing,
 		   const struct listing_entry *entry, struct stat *attr, double *timeout_s)
 {
 	struct buf target = BUF_INIT(2 * NAME_BYTES_MAX);
+	char version[LISTING_ID_MAX + 1];
 	int64_t mtime_ns = entry->mtime_ns;
 	uint64_t size = 0;
 
@@ -150,8 +154,8 @@ void fs_entry_attr(const struct fs *fs, const struct node *node, const struct li
 	case NODE_DIR:
 		/* A binder's own listing knows when its entries last changed. */
 		if (entry->dir == LISTING_ELSEWHERE &&
-		    tree_mtime_ns(node->dir.inside) != LISTING_NO_TIME)
-			mtime_ns = tree_mtime_ns(node->dir.inside);
+		    tree_mtime_ns(node->dir->inside) != LISTING_NO_TIME)
+			mtime_ns = tree_mtime_ns(node->dir->inside);
 		fs_attr_fill(fs, attr, node->ino, S_IFDIR, mtime_ns, 0);
 		break;
 	case NODE_JSON:
@@ -159,7 +163,7 @@ void fs_entry_attr(const struct fs *fs, const struct node *node, const struct li
 		break;
 	case NODE_CONTENT:
 		/* Until it is known: 0, and the kernel asks again before it goes by it. */
-		if (!contents_size(fs->contents, listing_content(listing, entry), &size))
+		if (!contents_size(fs->contents, listing_content(listing, entry, version), &size))
 			*timeout_s = 0;
 		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns, (off_t)size);
 		break;
@@ -185,9 +189,9 @@ void fs_handle_attr(const struct fs *fs, const struct node *node, const struct o
 
 void fs_query_attr(struct fs *fs, const struct node *node, struct stat *attr, double *timeout_s)
 {
-	int64_t mtime_ns = tree_mtime_ns(node->dir.inside);
+	int64_t mtime_ns = tree_mtime_ns(node->dir->inside);
 
-	*timeout_s = tree_timeout_s(fs->tree, node->dir.inside);
+	*timeout_s = tree_timeout_s(fs->tree, node->dir->inside);
 	fs_attr_fill(fs, attr, node->ino, S_IFDIR,
 		     mtime_ns == LISTING_NO_TIME ? fs->started_wall_ns : mtime_ns, 0);
 }
@@ -208,7 +212,9 @@ static int content_path(const struct resource *home, const struct listing *listi
 int fs_content_get(struct fs *fs, const struct resource *home, const struct listing *listing,
 		   const struct listing_entry *entry, struct content **ret_content)
 {
-	const char *version = listing_content(listing, entry);
+	char version_buffer[LISTING_ID_MAX + 1];
+	char id[LISTING_ID_MAX + 1];
+	const char *version = listing_content(listing, entry, version_buffer);
 	struct buf path = BUF_INIT(256 * 1024);
 	int error = content_path(home, listing, entry, &path);
 
@@ -222,8 +228,8 @@ int fs_content_get(struct fs *fs, const struct resource *home, const struct list
 		error = -EBADMSG;
 	}
 	if (!error)
-		error = contents_get(fs->contents, listing_id(listing, entry), version, path.data,
-				     ret_content);
+		error = contents_get(fs->contents, listing_id(listing, entry, id), version,
+				     path.data, ret_content);
 	buf_reset(&path);
 	return error;
 }

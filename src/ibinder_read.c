@@ -42,9 +42,9 @@ static bool is_id(const struct buf *text)
 }
 
 /* An object without a usable id cannot be shown, asked for, or told from another. */
-static int get_id(struct json object, struct buf *out)
+static int read_id(struct json id, struct buf *out)
 {
-	int error = json_get_id(object, "id", out);
+	int error = json_read_id(id, out);
 
 	if (error)
 		return error == -ENOMEM ? error : -EBADMSG;
@@ -53,21 +53,56 @@ static int get_id(struct json object, struct buf *out)
 
 /* A name of another type than string, or beyond all bounds, is no name; the id then stands for it.
  */
-static int get_name(struct json object, const char *key, struct buf *out)
+static int read_name(struct json name, struct buf *out)
 {
-	int error = json_get_string(object, key, out);
+	int error = json_read_string(name, out);
 
 	return error == -ENOMEM ? error : 0;
 }
 
-int64_t ibinder_get_date(struct json object, const char *key)
+static int64_t read_date(struct json date)
 {
 	struct buf text CLEANUP(buf_reset) = BUF_INIT(64);
 	int64_t ns;
 
-	if (json_get_string(object, key, &text) || date_parse_rfc3339(buf_str(&text), &ns))
+	if (json_read_string(date, &text) || date_parse_rfc3339(buf_str(&text), &ns))
 		return LISTING_NO_TIME;
 	return ns;
+}
+
+int64_t ibinder_get_date(struct json object, const char *key)
+{
+	struct json date;
+
+	json_get_members(object, &key, 1, &date);
+	return read_date(date);
+}
+
+static int add_binder(struct provider_task *task, struct json binder)
+{
+	enum { ID, NAME, CREATED_AT, MEMBERS };
+	static const char *const keys[MEMBERS] = {"id", "name", "createdAt"};
+	struct json members[MEMBERS];
+	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
+	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
+	int error;
+
+	json_get_members(binder, keys, MEMBERS, members);
+	error = read_id(members[ID], &id);
+	if (!error)
+		error = read_name(members[NAME], &name);
+	if (error)
+		return error;
+	return listing_builder_add_dir(task->builder,
+				       &(struct listing_object){
+					       .kind = LISTING_KIND_BINDER,
+					       .id = id.data,
+					       .raw_name = buf_str(&name),
+					       .raw_name_len = name.len,
+					       .elsewhere = true,
+					       .mtime_ns = read_date(members[CREATED_AT]),
+					       .json = binder,
+				       });
 }
 
 static int add_binders(struct provider_task *task, const struct http_response *response)
@@ -78,30 +113,9 @@ static int add_binders(struct provider_task *task, const struct http_response *r
 
 	if (error)
 		return error;
-	for (iter = json_iterate(list); json_next(&iter);) {
-		struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-		struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
-
-		error = get_id(iter.value, &id);
-		if (!error)
-			error = get_name(iter.value, "name", &name);
-		if (error)
-			return error;
-		error = listing_builder_add_dir(
-			task->builder,
-			&(struct listing_object){
-				.kind = LISTING_KIND_BINDER,
-				.id = id.data,
-				.raw_name = buf_str(&name),
-				.raw_name_len = name.len,
-				.elsewhere = true,
-				.mtime_ns = ibinder_get_date(iter.value, "createdAt"),
-				.json = iter.value,
-			});
-		if (error)
-			return error;
-	}
-	return 0;
+	for (iter = json_iterate(list); !error && json_next(&iter);)
+		error = add_binder(task, iter.value);
+	return error;
 }
 
 static int remember_folder(struct provider_task *task, const char *id)
@@ -129,6 +143,9 @@ static int remember_folder(struct provider_task *task, const char *id)
  * top it is not documented. */
 static int add_folder(struct provider_task *task, const char *parent, struct json folder)
 {
+	enum { ID, NAME, MEMBERS };
+	static const char *const keys[MEMBERS] = {"id", "name"};
+	struct json members[MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
 	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
 	struct listing_object object = {
@@ -136,10 +153,12 @@ static int add_folder(struct provider_task *task, const char *parent, struct jso
 		.parent = parent,
 		.mtime_ns = LISTING_NO_TIME,
 	};
-	int error = get_id(folder, &id);
+	int error;
 
+	json_get_members(folder, keys, MEMBERS, members);
+	error = read_id(members[ID], &id);
 	if (!error)
-		error = get_name(folder, "name", &name);
+		error = read_name(members[NAME], &name);
 	if (error || listing_builder_has(task->builder, LISTING_KIND_FOLDER, id.data))
 		return error;
 	object.id = id.data;
@@ -170,57 +189,84 @@ static int add_folders(struct provider_task *task, const char *parent,
 	return error;
 }
 
-/* What a document's metadata says for a key: [{metadataElementId, valueId}] (S); free-form keys may
- * carry `value` instead (I). */
-static int get_metadata(struct json document, const char *key, struct buf *out)
+/* What is read of a document. */
+enum document_member {
+	DOCUMENT_ID,
+	DOCUMENT_NAME,
+	DOCUMENT_FOLDER,
+	DOCUMENT_VERSION,
+	DOCUMENT_METADATA,
+	DOCUMENT_MEMBERS
+};
+static const char *const document_keys[DOCUMENT_MEMBERS] = {
+	[DOCUMENT_ID] = "id",
+	[DOCUMENT_NAME] = "fileName",
+	[DOCUMENT_FOLDER] = "folderId",
+	[DOCUMENT_VERSION] = "latestVersionId",
+	[DOCUMENT_METADATA] = "metadata",
+};
+
+/* And of its metadata. */
+enum metadata_key { METADATA_REVISION_DATE, METADATA_DATE, METADATA_FOLDER, METADATA_KEYS };
+static const char *const metadata_keys[METADATA_KEYS] = {
+	[METADATA_REVISION_DATE] = "GLOBAL_RevisionDate",
+	[METADATA_DATE] = "GLOBAL_Date",
+	[METADATA_FOLDER] = "GLOBAL_TabId",
+};
+
+/* [{metadataElementId, valueId}] (S); free-form keys may carry `value` instead (I). The first
+ * element of a key counts; a value's `text` stays NULL where there is none. */
+static void get_metadata(struct json metadata, struct json values[METADATA_KEYS])
 {
-	struct json metadata;
+	enum { ELEMENT, VALUE_ID, VALUE, MEMBERS };
+	static const char *const keys[MEMBERS] = {"metadataElementId", "valueId", "value"};
+	bool seen[METADATA_KEYS] = {false};
+	size_t missing = METADATA_KEYS;
 	struct json_iter iter;
-
-	if (json_get(document, "metadata", &metadata))
-		return -ENOENT;
-	for (iter = json_iterate(metadata); json_next(&iter);) {
-		struct json element;
-		int error;
-
-		if (json_get(iter.value, "metadataElementId", &element) ||
-		    !json_string_equals(element, key))
-			continue;
-		error = json_get_string(iter.value, "valueId", out);
-		return error == -ENOENT ? json_get_string(iter.value, "value", out) : error;
-	}
-	return -ENOENT;
-}
-
-static int64_t document_date(struct json document)
-{
-	static const char *const keys[] = {"GLOBAL_RevisionDate", "GLOBAL_Date"};
 	size_t i;
 
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct buf text CLEANUP(buf_reset) = BUF_INIT(64);
-		int64_t ns;
+	for (i = 0; i < METADATA_KEYS; i++)
+		values[i] = (struct json){0};
+	if (!metadata.text)
+		return;
+	for (iter = json_iterate(metadata); missing > 0 && json_next(&iter);) {
+		struct json members[MEMBERS];
 
-		if (get_metadata(document, keys[i], &text) == 0 &&
-		    date_parse_rfc3339(buf_str(&text), &ns) == 0)
-			return ns;
+		json_get_members(iter.value, keys, MEMBERS, members);
+		for (i = 0; members[ELEMENT].text && i < METADATA_KEYS; i++) {
+			if (seen[i] || !json_string_equals(members[ELEMENT], metadata_keys[i]))
+				continue;
+			seen[i] = true;
+			missing--;
+			values[i] = members[VALUE_ID];
+			if (!values[i].text || json_type(values[i]) == JSON_NULL)
+				values[i] = members[VALUE];
+		}
 	}
-	return LISTING_NO_TIME;
+}
+
+static int64_t document_date(const struct json metadata[METADATA_KEYS])
+{
+	int64_t ns = read_date(metadata[METADATA_REVISION_DATE]);
+
+	return ns == LISTING_NO_TIME ? read_date(metadata[METADATA_DATE]) : ns;
 }
 
 /* Where a document stands and which version it holds; the buffers stay empty where it does not say.
  */
-static int get_place(struct json document, struct buf *folder, struct buf *version)
+static int get_place(const struct json members[DOCUMENT_MEMBERS],
+		     const struct json metadata[METADATA_KEYS], struct buf *folder,
+		     struct buf *version)
 {
 	int error;
 
 	/* folderId equals the GLOBAL_TabId value (I): either will do. */
-	if (json_get_id(document, "folderId", folder) || !is_id(folder)) {
+	if (json_read_id(members[DOCUMENT_FOLDER], folder) || !is_id(folder)) {
 		buf_reset(folder);
-		if (get_metadata(document, "GLOBAL_TabId", folder) || !is_id(folder))
+		if (json_read_string(metadata[METADATA_FOLDER], folder) || !is_id(folder))
 			buf_reset(folder);
 	}
-	error = json_get_string(document, "latestVersionId", version);
+	error = json_read_string(members[DOCUMENT_VERSION], version);
 	if (error == -ENOMEM)
 		return error;
 	if (error || !is_id(version))
@@ -230,26 +276,28 @@ static int get_place(struct json document, struct buf *folder, struct buf *versi
 
 /* A binder's documents have a place and contents; others stand side by side, with JSON alone. */
 static int add_document(struct provider_task *task, enum listing_kind kind, const char *id,
-			struct json document)
+			struct json document, const struct json members[DOCUMENT_MEMBERS])
 {
 	struct buf folder CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
 	struct buf version CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
 	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
+	struct json metadata[METADATA_KEYS];
 	struct listing_object object = {
 		.kind = kind,
 		.id = id,
 		.suffix = ".json",
-		.mtime_ns = document_date(document),
 		.json = document,
 	};
-	int error = get_name(document, "fileName", &name);
+	int error = read_name(members[DOCUMENT_NAME], &name);
 
 	if (error)
 		return error;
+	get_metadata(members[DOCUMENT_METADATA], metadata);
+	object.mtime_ns = document_date(metadata);
 	object.raw_name = buf_str(&name);
 	object.raw_name_len = name.len;
 	if (kind == LISTING_KIND_DOCUMENT) {
-		error = get_place(document, &folder, &version);
+		error = get_place(members, metadata, &folder, &version);
 		if (error)
 			return error;
 		object.parent = folder.len ? folder.data : NULL;
@@ -263,9 +311,12 @@ static int add_listed(struct provider_task *task, struct json document)
 {
 	bool query = task->level == PROVIDER_QUERY;
 	enum listing_kind kind = query ? LISTING_KIND_FOUND : LISTING_KIND_DOCUMENT;
+	struct json members[DOCUMENT_MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	int error = get_id(document, &id);
+	int error;
 
+	json_get_members(document, document_keys, DOCUMENT_MEMBERS, members);
+	error = read_id(members[DOCUMENT_ID], &id);
 	if (error)
 		return error;
 	if (listing_builder_has(task->builder, kind, id.data)) {
@@ -277,7 +328,7 @@ static int add_listed(struct provider_task *task, struct json document)
 		task->cut = true;
 		return 0;
 	}
-	error = add_document(task, kind, id.data, document);
+	error = add_document(task, kind, id.data, document, members);
 	if (!error)
 		task->found++;
 	return error;
@@ -287,18 +338,20 @@ static int add_listed(struct provider_task *task, struct json document)
  * was asked for. */
 static int add_object(struct provider_task *task, const struct http_response *response)
 {
+	struct json members[DOCUMENT_MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
 	struct json document;
 	int error;
 
 	if (json_parse(buf_str(&response->body), response->body.len, &document))
 		return -EBADMSG;
-	error = get_id(document, &id);
+	json_get_members(document, document_keys, DOCUMENT_MEMBERS, members);
+	error = read_id(members[DOCUMENT_ID], &id);
 	if (error)
 		return error;
 	if (strcasecmp(id.data, task->id) != 0)
 		return -EBADMSG;
-	return add_document(task, LISTING_KIND_OBJECT, task->id, document);
+	return add_document(task, LISTING_KIND_OBJECT, task->id, document, members);
 }
 
 /* The answer {url} (S) is a secret. Whether that URL may be used is not for us to say. */
@@ -336,17 +389,25 @@ static uint64_t pages_to_read(struct provider_task *task, uint64_t pages)
 	return pages > shown ? shown : pages;
 }
 
+enum page_member { PAGE_ITEMS, PAGE_TOTAL, PAGE_SIZE, PAGE_MEMBERS };
+static const char *const page_keys[PAGE_MEMBERS] = {
+	[PAGE_ITEMS] = "items",
+	[PAGE_TOTAL] = "totalCount",
+	[PAGE_SIZE] = "pageSize",
+};
+
 /* Page numbers count from 1; the server may use smaller pages than asked for, and says so (S). */
-static int take_totals(struct provider_task *task, struct json answer, bool first, size_t items)
+static int take_totals(struct provider_task *task, const struct json members[PAGE_MEMBERS],
+		       bool first, size_t items)
 {
 	int64_t total;
 	int64_t size = (int64_t)task->provider->page_size;
 	uint64_t pages;
 	int error;
 
-	if (json_get_int(answer, "totalCount", &total) || total < 0)
+	if (json_read_int(members[PAGE_TOTAL], &total) || total < 0)
 		return -EBADMSG;
-	error = json_get_int(answer, "pageSize", &size);
+	error = json_read_int(members[PAGE_SIZE], &size);
 	if ((error && error != -ENOENT) || size < 1 || (first && items == 0 && total > 0))
 		return -EBADMSG;
 	if (first) {
@@ -400,21 +461,23 @@ static int add_page(struct provider_task *task, uint64_t number,
 		    const struct http_response *response)
 {
 	bool first = task->page_count == 0;
+	struct json members[PAGE_MEMBERS];
 	struct json answer;
-	struct json list;
 	struct json_iter iter;
 	size_t items = 0;
 	int error;
 
-	if (json_parse(buf_str(&response->body), response->body.len, &answer) ||
-	    json_get(answer, "items", &list) || json_type(list) != JSON_ARRAY)
+	if (json_parse(buf_str(&response->body), response->body.len, &answer))
 		return -EBADMSG;
-	for (iter = json_iterate(list); json_next(&iter); items++) {
+	json_get_members(answer, page_keys, PAGE_MEMBERS, members);
+	if (!members[PAGE_ITEMS].text || json_type(members[PAGE_ITEMS]) != JSON_ARRAY)
+		return -EBADMSG;
+	for (iter = json_iterate(members[PAGE_ITEMS]); json_next(&iter); items++) {
 		error = add_listed(task, iter.value);
 		if (error)
 			return error;
 	}
-	error = take_totals(task, answer, first, items);
+	error = take_totals(task, members, first, items);
 	if (error)
 		return error;
 	if (items < page_items(task, number))

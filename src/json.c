@@ -52,6 +52,20 @@ static const char *scan_string(const char *at, const char *end)
 	return at;
 }
 
+/* The same where no control characters can be: the first quote or backslash. */
+static const char *scan_checked(const char *at, const char *end)
+{
+	for (; end - at >= 8; at += 8) {
+		uint64_t word = word_load(at);
+		uint64_t hits = word_equal(word, '"') | word_equal(word, '\\');
+		if (hits)
+			return at + __builtin_ctzll(hits) / 8;
+	}
+	while (at < end && *at != '"' && *at != '\\')
+		at++;
+	return at;
+}
+
 /* The first backslash or byte that is not ASCII, else `end`. */
 static const char *scan_ascii(const char *at, const char *end)
 {
@@ -258,7 +272,7 @@ int json_parse(const char *text, size_t len, struct json *ret_value)
 static const char *string_end(const char *at, const char *end)
 {
 	for (at++;; at += 2) {
-		at = scan_string(at, end);
+		at = scan_checked(at, end);
 		if (*at == '"')
 			return at + 1;
 	}
@@ -361,18 +375,36 @@ bool json_next(struct json_iter *iter)
 	return true;
 }
 
-int json_get(struct json object, const char *key, struct json *ret_value)
+void json_get_members(struct json object, const char *const *keys, size_t count,
+		      struct json *values)
 {
+	size_t missing = count;
+
+	for (size_t i = 0; i < count; i++)
+		values[i] = (struct json){0};
 	if (json_type(object) != JSON_OBJECT)
-		return -ENOENT;
+		return;
 	struct json_iter iter = json_iterate(object);
-	while (json_next(&iter)) {
-		if (json_string_equals(iter.key, key)) {
-			*ret_value = iter.value;
-			return 0;
+	while (missing > 0 && json_next(&iter)) {
+		for (size_t i = 0; i < count; i++) {
+			if (values[i].text || !json_string_equals(iter.key, keys[i]))
+				continue;
+			values[i] = iter.value;
+			missing--;
+			break;
 		}
 	}
-	return -ENOENT;
+}
+
+int json_get(struct json object, const char *key, struct json *ret_value)
+{
+	struct json value;
+
+	json_get_members(object, &key, 1, &value);
+	if (!value.text)
+		return -ENOENT;
+	*ret_value = value;
+	return 0;
 }
 
 /* ---- What strings mean. ---- */
@@ -469,6 +501,11 @@ bool json_string_equals(struct json string, const char *expected)
 		return false;
 	const char *at = string.text + 1;
 	const char *end = string.text + string.len - 1;
+	/* Most are told apart here, by their first byte. */
+	for (; at < end && *at != '\\' && (unsigned char)*at < 0x80; at++, expected++) {
+		if (*at != *expected)
+			return false;
+	}
 	size_t left = strlen(expected);
 	while (at < end) {
 		char made[4];
@@ -484,17 +521,9 @@ bool json_string_equals(struct json string, const char *expected)
 
 /* ---- Typed members. ---- */
 
-/* As json_get, but a null is as good as absent. */
-static int get_present(struct json object, const char *key, struct json *ret_value)
+static bool is_present(struct json value)
 {
-	struct json value;
-	int error = json_get(object, key, &value);
-	if (error)
-		return error;
-	if (json_type(value) == JSON_NULL)
-		return -ENOENT;
-	*ret_value = value;
-	return 0;
+	return value.text && json_type(value) != JSON_NULL;
 }
 
 /* A number without fraction and exponent. */
@@ -505,32 +534,24 @@ static bool is_integer(struct json value)
 	       skip_digits(value.text + (value.text[0] == '-'), end) == end;
 }
 
-int json_get_string(struct json object, const char *key, struct buf *out)
+int json_read_string(struct json value, struct buf *out)
 {
-	struct json value;
-	int error = get_present(object, key, &value);
-	return error ? error : json_string_decode(value, out);
+	return is_present(value) ? json_string_decode(value, out) : -ENOENT;
 }
 
-int json_get_id(struct json object, const char *key, struct buf *out)
+int json_read_id(struct json value, struct buf *out)
 {
-	struct json value;
-	int error = get_present(object, key, &value);
-	if (error)
-		return error;
-	if (is_integer(value))
+	if (is_present(value) && is_integer(value))
 		return buf_append(out, value.text, value.len);
-	return json_string_decode(value, out);
+	return json_read_string(value, out);
 }
 
-int json_get_int(struct json object, const char *key, int64_t *ret_value)
+int json_read_int(struct json value, int64_t *ret_value)
 {
-	struct json value;
 	int64_t number = 0;
 
-	int error = get_present(object, key, &value);
-	if (error)
-		return error;
+	if (!is_present(value))
+		return -ENOENT;
 	if (!is_integer(value))
 		return -EBADMSG;
 	bool negative = value.text[0] == '-';
@@ -542,6 +563,22 @@ int json_get_int(struct json object, const char *key, int64_t *ret_value)
 	}
 	*ret_value = number;
 	return 0;
+}
+
+int json_get_string(struct json object, const char *key, struct buf *out)
+{
+	struct json value;
+
+	json_get_members(object, &key, 1, &value);
+	return json_read_string(value, out);
+}
+
+int json_get_int(struct json object, const char *key, int64_t *ret_value)
+{
+	struct json value;
+
+	json_get_members(object, &key, 1, &value);
+	return json_read_int(value, ret_value);
 }
 
 /* ---- Re-indenting. ---- */
@@ -560,13 +597,24 @@ static bool holds_only_scalars(const char *at, const char *end)
 	}
 }
 
+/* As buf_append, but the NUL behind the text is left to the last one. */
+static void put(struct buf *out, const char *bytes, size_t len)
+{
+	if (len >= out->cap - out->len) {
+		buf_append(out, bytes, len);
+		return;
+	}
+	memcpy(out->data + out->len, bytes, len);
+	out->len += len;
+}
+
 /* A line's end and the next one's indent. */
-static int append_line(struct buf *out, int depth)
+static void put_line(struct buf *out, int depth)
 {
 	static const char newline[1 + 2 * JSON_DEPTH_MAX + 1] =
 		"\n                                                                "
 		"                                                                ";
-	return buf_append(out, newline, 1 + 2 * (size_t)depth);
+	put(out, newline, 1 + 2 * (size_t)depth);
 }
 
 int json_indent(struct json value, struct buf *out)
@@ -586,37 +634,37 @@ int json_indent(struct json value, struct buf *out)
 			break;
 		case '{':
 		case '[':
-			buf_append(out, token, 1);
+			put(out, token, 1);
 			one_line = holds_only_scalars(token, end);
 			if (!one_line)
-				append_line(out, ++depth);
+				put_line(out, ++depth);
 			break;
 		case '}':
 		case ']':
 			if (!one_line)
-				append_line(out, --depth);
+				put_line(out, --depth);
 			one_line = false;
-			buf_append(out, token, 1);
+			put(out, token, 1);
 			break;
 		case ',':
 			if (one_line) {
-				buf_append(out, ", ", 2);
+				put(out, ", ", 2);
 			} else {
-				buf_append(out, token, 1);
-				append_line(out, depth);
+				put(out, token, 1);
+				put_line(out, depth);
 			}
 			break;
 		case ':':
-			buf_append(out, ": ", 2);
+			put(out, ": ", 2);
 			break;
 		case '"':
 			at = string_end(token, end);
-			buf_append(out, token, (size_t)(at - token));
+			put(out, token, (size_t)(at - token));
 			break;
 		default:
 			at = scalar_end(token, end);
-			buf_append(out, token, (size_t)(at - token));
+			put(out, token, (size_t)(at - token));
 		}
 	}
-	return buf_append(out, "\n", 1);
+	return buf_append(out, "\n", 1); /* ends the text with its NUL too */
 }

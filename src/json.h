@@ -48,15 +48,22 @@ bool json_next(struct json_iter *iter);
 
 /* The first member of that exact name. -ENOENT when there is none or `object` is no object. */
 int json_get(struct json object, const char *key, struct json *ret_value);
+/* The same for `count` names in one walk; a value's `text` is NULL where there is none. */
+void json_get_members(struct json object, const char *const *keys, size_t count,
+		      struct json *values);
 
 /* Appends a string's meaning as UTF-8; \u0000 gives a NUL byte, a lone surrogate or an invalid
  * UTF-8 sequence gives U+FFFD. Returns 0, -EBADMSG if it is no string, or buf_append's error. */
 int json_string_decode(struct json string, struct buf *out);
 
-/* Typed members. -ENOENT: absent or null. -EBADMSG: of another type, or out of range.
- * json_get_id also takes an integer, as its digits: some vendors send ids as numbers. */
+/* A member of json_get_members by its type. -ENOENT: absent or null. -EBADMSG: of another type, or
+ * out of range. json_read_id also takes an integer, as its digits: some vendors send ids as
+ * numbers. */
+int json_read_string(struct json value, struct buf *out);
+int json_read_id(struct json value, struct buf *out);
+int json_read_int(struct json value, int64_t *ret_value);
+/* The same for one member. */
 int json_get_string(struct json object, const char *key, struct buf *out);
-int json_get_id(struct json object, const char *key, struct buf *out);
 int json_get_int(struct json object, const char *key, int64_t *ret_value);
 
 /* Whether a string value means exactly these bytes. */

@@ -29,8 +29,7 @@ void listing_unref(struct listing *listing)
 	free(listing->dirs);
 	free(listing->entries);
 	free(listing->by_ino);
-	free(listing->names);
-	free(listing->bodies);
+	free(listing->text);
 	free(listing->seen);
 	free(listing);
 }
@@ -110,6 +109,27 @@ int listing_path(const struct listing *listing, const struct listing_entry *entr
 		buf_append_str(out, "/");
 	}
 	return buf_append_str(out, listing_name(listing, entry));
+}
+
+static const char *copy_id(const struct listing *listing, uint32_t at, uint8_t len, char *buffer)
+{
+	memcpy(buffer, listing->text + at, len);
+	buffer[len] = '\0';
+	return buffer;
+}
+
+const char *listing_id(const struct listing *listing, const struct listing_entry *entry,
+		       char buffer[LISTING_ID_MAX + 1])
+{
+	return copy_id(listing, entry->id, entry->id_len, buffer);
+}
+
+const char *listing_content(const struct listing *listing, const struct listing_entry *entry,
+			    char buffer[LISTING_ID_MAX + 1])
+{
+	if (!listing_has_content(entry))
+		return NULL;
+	return copy_id(listing, entry->content, entry->content_len, buffer);
 }
 
 static bool is_in(const struct listing_dir *dir, uint32_t index)

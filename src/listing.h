@@ -24,10 +24,12 @@
 #define LISTING_INO_MASK ((UINT64_C(1) << LISTING_INO_BITS) - 1)
 /* No time from the API: the time first seen is shown. */
 #define LISTING_NO_TIME INT64_MIN
-/* An entry that has no contents of its own beside its JSON. */
+/* A file that has no contents of its own beside its JSON. */
 #define LISTING_NO_CONTENT UINT32_MAX
-/* An entry that is a directory whose children are in another resource's listing. */
+/* A directory whose children are in another resource's listing. */
 #define LISTING_ELSEWHERE UINT32_MAX
+/* Longest id of an object or a version, in bytes. */
+#define LISTING_ID_MAX 255
 
 enum listing_type { LISTING_FILE, LISTING_DIR };
 
@@ -54,14 +56,18 @@ struct listing_entry {
 	uint64_t ino;
 	int64_t mtime_ns;  /* since the epoch; also the ctime */
 	uint64_t version;  /* of a file: the generation in which its body was last seen to change */
-	size_t body;	   /* offset of a file's bytes */
-	uint32_t body_len; /* bytes; for a directory elsewhere: of the object that describes it */
-	uint32_t name;	   /* offset of the name, NUL-terminated */
-	uint32_t id;	   /* offset of the API's id, NUL-terminated */
-	uint32_t dir;	   /* a directory's index in dirs, or LISTING_ELSEWHERE */
-	uint32_t content;  /* offset of its version's id, NUL-terminated, or LISTING_NO_CONTENT */
-	uint8_t type;	   /* enum listing_type */
-	uint8_t kind;	   /* enum listing_kind */
+	uint32_t body;	   /* where a file's bytes begin in the listing's text, */
+	uint32_t body_len; /* and how many; of a directory elsewhere: the object describing it */
+	uint32_t name;	   /* where the name begins, NUL-terminated */
+	uint32_t id;	   /* where the API's id begins */
+	union {
+		uint32_t dir;	  /* a directory's index in dirs, or LISTING_ELSEWHERE */
+		uint32_t content; /* where a file's version's id begins, or LISTING_NO_CONTENT */
+	};
+	uint8_t id_len;
+	uint8_t content_len;
+	uint8_t type; /* enum listing_type */
+	uint8_t kind; /* enum listing_kind */
 };
 
 struct listing_dir {
@@ -87,9 +93,8 @@ struct listing {
 	uint32_t dir_count;
 	struct listing_entry *entries;
 	uint32_t entry_count;
-	uint32_t *by_ino; /* indices of entries, sorted by inode number */
-	char *names;	  /* names and ids */
-	char *bodies;
+	uint32_t *by_ino;	   /* indices of entries, sorted by inode number */
+	char *text;		   /* bodies, names, and the ids that do not stand in a body */
 	struct listing_seen *seen; /* of a husk: sorted by inode number */
 	uint32_t seen_count;
 	size_t bytes; /* all memory held, for the cap */
@@ -134,24 +139,23 @@ int listing_path(const struct listing *listing, const struct listing_entry *entr
 /* The index of the directory that an entry stands in. Not quick. */
 uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry);
 
+/* The API's id, copied to `buffer`. */
+const char *listing_id(const struct listing *listing, const struct listing_entry *entry,
+		       char buffer[LISTING_ID_MAX + 1]);
+/* The id of the version whose bytes a document holds now, copied to `buffer`; "" if the API named
+ * none; NULL if the entry has no contents. */
+const char *listing_content(const struct listing *listing, const struct listing_entry *entry,
+			    char buffer[LISTING_ID_MAX + 1]);
+
+static inline bool listing_has_content(const struct listing_entry *entry)
+{
+	return entry->type == LISTING_FILE && entry->content != LISTING_NO_CONTENT;
+}
+
 static inline const char *listing_name(const struct listing *listing,
 				       const struct listing_entry *entry)
 {
-	return listing->names + entry->name;
-}
-
-static inline const char *listing_id(const struct listing *listing,
-				     const struct listing_entry *entry)
-{
-	return listing->names + entry->id;
-}
-
-/* The id of the version whose bytes a document holds now; "" if the API named none; NULL if the
- * entry has no contents. */
-static inline const char *listing_content(const struct listing *listing,
-					  const struct listing_entry *entry)
-{
-	return entry->content == LISTING_NO_CONTENT ? NULL : listing->names + entry->content;
+	return listing->text + entry->name;
 }
 
 static inline uint64_t listing_ino(uint64_t object, enum listing_view view)
@@ -172,13 +176,13 @@ static inline enum listing_view listing_ino_view(uint64_t ino)
 static inline const char *listing_body(const struct listing *listing,
 				       const struct listing_entry *entry)
 {
-	return listing->bodies + entry->body;
+	return listing->text + entry->body;
 }
 
 /* One object for the builder; everything is copied. */
 struct listing_object {
 	enum listing_kind kind;
-	const char *id;	    /* not empty */
+	const char *id;	    /* not empty, at most LISTING_ID_MAX bytes */
 	const char *parent; /* id of the folder it is in; NULL: the top */
 	const char *raw_name;
 	size_t raw_name_len;
@@ -204,8 +208,8 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 			struct listing_builder **ret_builder);
 void listing_builder_free(struct listing_builder *builder);
 /* Both return 0 (also for an object that is there already: pages may overlap while documents
- * change), -ENOMEM, -EFBIG when a bound would be passed, or -EBADMSG when another object already
- * has the inode number, which is a hash. */
+ * change), -ENOMEM, -EFBIG when a bound would be passed, or -EBADMSG when an id is too long or
+ * another object already has the inode number, which is a hash. */
 int listing_builder_add_file(struct listing_builder *builder, const struct listing_object *object);
 int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object);
 /* Whether an object of that kind and id was added. */

@@ -19,21 +19,21 @@
 #define NO_ITEM	  UINT32_MAX
 #define NO_STRING SIZE_MAX
 
-/* An object as collected. Strings are offsets: their buffer moves when it grows. */
+/* An object as collected. Strings are offsets: their buffers move when they grow. */
 struct item {
 	uint64_t ino;
 	int64_t mtime_ns;
-	size_t id;
-	size_t id_len;
-	size_t parent; /* NO_STRING: the top */
+	size_t parent; /* in `strings`; NO_STRING: the top */
 	size_t raw_name;
 	size_t raw_name_len;
 	const char *own_name;
 	const char *suffix;
-	size_t content; /* NO_STRING: it has none */
-	size_t content_len;
-	size_t body;
+	uint32_t body; /* in `text`, as are id and content */
 	uint32_t body_len;
+	uint32_t id;
+	uint32_t content; /* LISTING_NO_CONTENT: it has none */
+	uint8_t id_len;
+	uint8_t content_len;
 	uint32_t parent_item; /* NO_ITEM: the top */
 	uint32_t dir;	      /* a directory's index in the listing */
 	enum listing_kind kind;
@@ -44,11 +44,11 @@ struct item {
 enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
 
 struct listing_builder {
-	char *salt;
+	uint64_t salt_hash;
 	char *scope;
 	size_t max_bytes;
-	struct buf strings;
-	struct buf bodies;
+	struct buf strings; /* what only finish() needs */
+	struct buf text;    /* the listing's */
 	struct item *items;
 	uint32_t count;
 	uint32_t capacity;
@@ -72,7 +72,7 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 {
 	/* 0xff is no byte of UTF-8: it ends a text. */
 	const unsigned char end_kind[] = {0xff, (unsigned char)kind};
-	uint64_t hash = hash_bytes(hash_string(HASH_START, builder->salt), end_kind, 2);
+	uint64_t hash = hash_bytes(builder->salt_hash, end_kind, 2);
 
 	if (kind == LISTING_KIND_FOLDER || kind == LISTING_KIND_FOLDER_JSON ||
 	    kind == LISTING_KIND_FOUND)
@@ -84,7 +84,7 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 /* Counts what is held now among all that is, so that fetches under way are bounded together. */
 static int account(struct listing_builder *builder)
 {
-	size_t held = builder->strings.cap + builder->bodies.cap +
+	size_t held = builder->strings.cap + builder->text.cap +
 		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
 
 	bytes_building += held - builder->accounted;
@@ -99,9 +99,9 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 
 	if (!builder)
 		return -ENOMEM;
-	builder->salt = strdup(salt);
+	builder->salt_hash = hash_string(HASH_START, salt);
 	builder->scope = strdup(scope);
-	if (!builder->salt || !builder->scope) {
+	if (!builder->scope) {
 		listing_builder_free(builder);
 		return -ENOMEM;
 	}
@@ -109,7 +109,8 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
 	builder->strings = BUF_INIT(max_bytes);
-	builder->bodies = BUF_INIT(max_bytes);
+	/* Offsets in it are 32 bits wide. */
+	builder->text = BUF_INIT(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
 	*ret_builder = builder;
 	return 0;
 }
@@ -119,10 +120,9 @@ void listing_builder_free(struct listing_builder *builder)
 	if (!builder)
 		return;
 	buf_reset(&builder->strings);
-	buf_reset(&builder->bodies);
+	buf_reset(&builder->text);
 	free(builder->items);
 	free(builder->table);
-	free(builder->salt);
 	free(builder->scope);
 	bytes_building -= builder->accounted;
 	free(builder);
@@ -142,8 +142,10 @@ static uint32_t *slot_of(const struct listing_builder *builder, uint64_t ino)
 static bool is_object(const struct listing_builder *builder, uint32_t item, enum listing_kind kind,
 		      const char *id)
 {
-	return builder->items[item].kind == kind &&
-	       strcmp(builder->strings.data + builder->items[item].id, id) == 0;
+	const struct item *candidate = &builder->items[item];
+
+	return candidate->kind == kind && candidate->id_len == strlen(id) &&
+	       memcmp(builder->text.data + candidate->id, id, candidate->id_len) == 0;
 }
 
 static uint32_t find(const struct listing_builder *builder, enum listing_kind kind, const char *id)
@@ -199,6 +201,38 @@ static size_t keep(struct listing_builder *builder, const char *bytes, size_t le
 	return at;
 }
 
+/* Keeps an id of an item's: most stand in its body already, wherever that is. */
+static int keep_id(struct listing_builder *builder, const struct item *item, const char *id,
+		   uint32_t *ret_at, uint8_t *ret_len)
+{
+	size_t len = strlen(id);
+	const char *body = buf_str(&builder->text) + item->body;
+	const char *there = memmem(body, item->body_len, id, len);
+
+	if (len > LISTING_ID_MAX)
+		return -EBADMSG;
+	*ret_len = (uint8_t)len;
+	*ret_at = there ? item->body + (uint32_t)(there - body) : (uint32_t)builder->text.len;
+	return there ? 0 : buf_append(&builder->text, id, len);
+}
+
+static int keep_text(struct listing_builder *builder, const struct listing_object *object,
+		     struct item *item)
+{
+	int error = 0;
+
+	item->body = (uint32_t)builder->text.len;
+	if (object->json.text)
+		error = json_indent(object->json, &builder->text);
+	if (error)
+		return error;
+	item->body_len = (uint32_t)builder->text.len - item->body;
+	error = keep_id(builder, item, object->id, &item->id, &item->id_len);
+	if (!error && object->content)
+		error = keep_id(builder, item, object->content, &item->content, &item->content_len);
+	return error;
+}
+
 static int add(struct listing_builder *builder, const struct listing_object *object,
 	       enum listing_type type, uint32_t *ret_item)
 {
@@ -219,35 +253,25 @@ static int add(struct listing_builder *builder, const struct listing_object *obj
 	*item = (struct item){
 		.ino = ino,
 		.mtime_ns = object->mtime_ns,
-		.id_len = strlen(object->id),
 		.parent = NO_STRING,
-		.content = NO_STRING,
+		.content = LISTING_NO_CONTENT,
 		.raw_name_len = object->raw_name_len,
 		.own_name = object->own_name,
 		.suffix = object->suffix ? object->suffix : "",
-		.body = builder->bodies.len,
 		.parent_item = NO_ITEM,
 		.dir = LISTING_ELSEWHERE,
 		.kind = object->kind,
 		.type = type,
 	};
-	item->id = keep(builder, object->id, item->id_len);
 	if (object->parent)
 		item->parent = keep(builder, object->parent, strlen(object->parent));
 	if (object->raw_name)
 		item->raw_name = keep(builder, object->raw_name, object->raw_name_len);
-	if (object->content) {
-		item->content_len = strlen(object->content);
-		item->content = keep(builder, object->content, item->content_len);
-	}
-	if (object->json.text) {
-		error = json_indent(object->json, &builder->bodies);
-		if (error)
-			return error;
-		item->body_len = (uint32_t)(builder->bodies.len - item->body);
-	}
-	if (builder->strings.error)
-		return builder->strings.error;
+	error = keep_text(builder, object, item);
+	if (!error)
+		error = builder->strings.error;
+	if (error)
+		return error;
 	*slot_of(builder, ino) = builder->count;
 	*ret_item = builder->count++;
 	return account(builder);
@@ -405,8 +429,8 @@ static int compare_named(const void *a, const void *b)
 	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
-static int keep_entry(struct listing_builder *builder, struct listing *listing, struct buf *names,
-		      uint32_t at, const struct named *named)
+static int keep_entry(struct listing_builder *builder, struct listing *listing, uint32_t at,
+		      const struct named *named)
 {
 	const struct item *item = &builder->items[named->item];
 	struct listing_entry *entry = &listing->entries[at];
@@ -416,20 +440,18 @@ static int keep_entry(struct listing_builder *builder, struct listing *listing, 
 		.mtime_ns = item->mtime_ns,
 		.body = item->body,
 		.body_len = item->body_len,
-		.dir = item->dir,
+		.name = (uint32_t)builder->text.len,
+		.id = item->id,
+		.id_len = item->id_len,
+		.content_len = item->content_len,
 		.type = (uint8_t)item->type,
 		.kind = (uint8_t)item->kind,
 	};
-	entry->name = (uint32_t)names->len;
-	buf_append(names, named->name, strlen(named->name) + 1);
-	entry->id = (uint32_t)names->len;
-	buf_append(names, builder->strings.data + item->id, item->id_len + 1);
-	if (item->content == NO_STRING) {
-		entry->content = LISTING_NO_CONTENT;
-		return names->error;
-	}
-	entry->content = (uint32_t)names->len;
-	return buf_append(names, builder->strings.data + item->content, item->content_len + 1);
+	if (item->type == LISTING_DIR)
+		entry->dir = item->dir;
+	else
+		entry->content = item->content;
+	return buf_append(&builder->text, named->name, strlen(named->name) + 1);
 }
 
 /* Names for the objects of one directory, in `named`; own names are given, the others assigned. */
@@ -455,7 +477,7 @@ static int assign(struct listing_builder *builder, const uint32_t *order, uint32
 		entries[entry_count++] = (struct name_entry){
 			.raw = builder->strings.data + item->raw_name,
 			.raw_len = item->raw_name_len,
-			.id = builder->strings.data + item->id,
+			.id = builder->text.data + item->id,
 			.id_len = item->id_len,
 			.hash = item->ino,
 			.suffix = item->suffix,
@@ -481,7 +503,7 @@ static int assign(struct listing_builder *builder, const uint32_t *order, uint32
 	return error;
 }
 
-static int name_dir(struct listing_builder *builder, struct listing *listing, struct buf *names,
+static int name_dir(struct listing_builder *builder, struct listing *listing,
 		    const struct listing_dir *dir, const uint32_t *order)
 {
 	struct named *named;
@@ -498,7 +520,7 @@ static int name_dir(struct listing_builder *builder, struct listing *listing, st
 		qsort(named, dir->count, sizeof(*named), compare_named);
 	for (i = 0; i < dir->count; i++) {
 		if (!error)
-			error = keep_entry(builder, listing, names, dir->first + i, &named[i]);
+			error = keep_entry(builder, listing, dir->first + i, &named[i]);
 		free(named[i].name);
 	}
 	free(named);
@@ -549,9 +571,6 @@ int listing_builder_finish(struct listing_builder *builder, const struct listing
 			   int64_t top_mtime_ns, int64_t now_ns, struct listing **ret_listing)
 {
 	static uint64_t generation;
-	/* Offsets of names are 32 bits wide. */
-	struct buf names =
-		BUF_INIT(builder->max_bytes < UINT32_MAX ? builder->max_bytes : UINT32_MAX);
 	struct listing *listing = calloc(1, sizeof(*listing));
 	uint32_t *order CLEANUP_FREE = NULL;
 	uint32_t i;
@@ -572,19 +591,17 @@ int listing_builder_finish(struct listing_builder *builder, const struct listing
 	listing->entry_count = builder->count;
 	error = group(builder, listing, order);
 	for (i = 0; !error && i < listing->dir_count; i++)
-		error = name_dir(builder, listing, &names, &listing->dirs[i], order);
+		error = name_dir(builder, listing, &listing->dirs[i], order);
 	if (!error)
 		error = index_by_ino(listing);
 	if (error)
 		goto out;
 	listing->bytes = sizeof(*listing) + listing->dir_count * sizeof(*listing->dirs) +
 			 listing->entry_count * (sizeof(*listing->entries) + sizeof(uint32_t)) +
-			 names.len + builder->bodies.len;
-	listing->names = steal_exact(&names);
-	listing->bodies = steal_exact(&builder->bodies);
+			 builder->text.len;
+	listing->text = steal_exact(&builder->text);
 	listing_date(listing, previous, top_mtime_ns, now_ns);
 out:
-	buf_reset(&names);
 	listing_account(listing);
 	account(builder);
 	if (error)

@@ -15,11 +15,27 @@
 
 /* --- Nodes --- */
 
+static uint64_t id_of(uint64_t ino, uint64_t version)
+{
+	uint64_t object = listing_ino_object(ino);
+
+	if (version)
+		object = hash_mix(object ^ hash_mix(version)) & LISTING_INO_MASK;
+	if (object < LISTING_INO_MIN)
+		object += LISTING_INO_MIN;
+	return listing_ino(object, listing_ino_view(ino));
+}
+
+uint64_t tree_node_id(const struct node *node)
+{
+	return id_of(node->ino, node->version);
+}
+
 static struct node **node_slot(struct tree *tree, uint64_t id)
 {
 	struct node **at = &tree->nodes[id & (tree->bucket_count - 1)];
 
-	while (*at && (*at)->id != id)
+	while (*at && tree_node_id(*at) != id)
 		at = &(*at)->next;
 	return at;
 }
@@ -39,7 +55,7 @@ static void grow(struct tree *tree)
 	for (i = 0; i < old_count; i++) {
 		while (old[i]) {
 			struct node *node = old[i];
-			struct node **slot = &new[node->id & (tree->bucket_count - 1)];
+			struct node **slot = &new[tree_node_id(node) & (tree->bucket_count - 1)];
 
 			old[i] = node->next;
 			node->next = *slot;
@@ -54,39 +70,28 @@ struct node *tree_node(struct tree *tree, uint64_t id)
 	return *node_slot(tree, id);
 }
 
-static uint64_t node_id(uint64_t ino, uint64_t version)
-{
-	uint64_t object = listing_ino_object(ino);
-
-	if (version)
-		object = hash_mix(object ^ hash_mix(version)) & LISTING_INO_MASK;
-	if (object < LISTING_INO_MIN)
-		object += LISTING_INO_MIN;
-	return listing_ino(object, listing_ino_view(ino));
-}
-
-/* `home` and `inside` may be NULL. */
+/* `home` may be NULL; `inside` is, unless it is a directory. */
 static int node_new(struct tree *tree, uint64_t ino, uint64_t version, enum node_type type,
 		    struct resource *home, struct resource *inside, struct node **ret_node)
 {
-	struct node *node = calloc(1, sizeof(*node));
+	size_t dirs = type == NODE_DIR;
+	struct node *node = calloc(1, sizeof(*node) + dirs * sizeof(node->dir[0]));
 
 	if (!node)
 		return -ENOMEM;
 	if (tree->counters.nodes >= tree->bucket_count)
 		grow(tree);
-	node->id = node_id(ino, version);
 	node->version = version;
 	node->ino = ino;
-	node->type = (uint8_t)type;
+	node->type = type;
 	node->home = home;
 	if (home)
 		home->references++;
-	if (inside) {
-		node->dir.inside = inside;
+	if (dirs) {
+		node->dir->inside = inside;
 		inside->references++;
 	}
-	*node_slot(tree, node->id) = node;
+	*node_slot(tree, tree_node_id(node)) = node;
 	tree->counters.nodes++;
 	*ret_node = node;
 	return 0;
@@ -125,7 +130,7 @@ int tree_lookup(struct tree *tree, struct resource *home, const struct listing *
 		struct node **ret_node)
 {
 	uint64_t ino = listing_ino(entry->ino, view);
-	struct node *node = tree_node(tree, node_id(ino, version));
+	struct node *node = tree_node(tree, id_of(ino, version));
 	int error = 0;
 
 	if (!node)
@@ -147,12 +152,12 @@ int tree_lookup(struct tree *tree, struct resource *home, const struct listing *
 
 int tree_lookup_query(struct tree *tree, struct resource *inside, struct node **ret_node)
 {
-	struct node *node = tree_node(tree, node_id(inside->ino, 0));
+	struct node *node = tree_node(tree, id_of(inside->ino, 0));
 	int error = 0;
 
 	if (!node)
 		error = node_new(tree, inside->ino, 0, NODE_DIR, NULL, inside, &node);
-	else if (node->dir.inside != inside)
+	else if (node->dir->inside != inside)
 		error = -EBADMSG;
 	if (error)
 		return error;
@@ -175,7 +180,7 @@ void tree_forget(struct tree *tree, uint64_t id, uint64_t lookups)
 	*slot = node->next;
 	tree->counters.nodes--;
 	if (node->type == NODE_DIR)
-		tree_resource_unref(node->dir.inside);
+		tree_resource_unref(node->dir->inside);
 	if (node->home)
 		tree_resource_unref(node->home);
 	free(node);

@@ -25,21 +25,20 @@ enum node_type {
 	NODE_LINK,    /* to a directory, by id */
 };
 
+/* There may be one for every file of the organisation, so it is kept small. */
 struct node {
-	struct node *next; /* in the table */
-	/* What the kernel knows it by. A file has one for each version: bytes, size and times in
-	 * the kernel's caches belong to it, and so versions never meet there. */
-	uint64_t id;
-	uint64_t version; /* of a file's bytes; 0: no file */
-	uint64_t ino;	  /* what users are shown, for all versions; see listing_ino */
-	uint64_t lookups; /* the kernel's lookup count */
+	struct node *next;     /* in the table */
+	uint64_t version;      /* of a file's bytes; 0: no file */
+	uint64_t ino;	       /* what users are shown, for all versions; see listing_ino */
+	uint64_t lookups : 56; /* the kernel's lookup count */
+	uint64_t type : 8;     /* enum node_type */
 	/* Whose listing has the entry; counted. NULL for a query, which is in no listing. */
 	struct resource *home;
+	/* One of a directory, none of others. */
 	struct {
 		struct resource *inside;   /* whose listing has the children; counted */
 		uint64_t seen_publication; /* that the kernel's cached readdir is of */
-	} dir;
-	uint8_t type; /* enum node_type */
+	} dir[];
 };
 
 struct tree_counters {
@@ -98,6 +97,9 @@ double tree_timeout_s(const struct tree *tree, const struct resource *resource);
  * look up each entry by itself. */
 double tree_refill_timeout_s(const struct tree *tree, const struct resource *resource);
 
+/* What the kernel knows it by. A file has one for each version: bytes, size and times in the
+ * kernel's caches belong to it, and so versions never meet there. */
+uint64_t tree_node_id(const struct node *node);
 /* The node of that id, or NULL if the kernel should not know it. */
 struct node *tree_node(struct tree *tree, uint64_t id);
 /* Adds one to the lookup count of the entry's node in a view, making it if need be; `version` as in

@@ -124,6 +124,7 @@ int tree_part_get(struct tree *tree, const struct listing *listing,
 {
 	struct resource **bucket = part_bucket(tree, entry->ino);
 	struct resource *part;
+	char id[LISTING_ID_MAX + 1];
 
 	for (part = *bucket; part; part = part->next) {
 		if (part->ino == entry->ino && part->level == PROVIDER_PART) {
@@ -139,7 +140,7 @@ int tree_part_get(struct tree *tree, const struct listing *listing,
 	part->ino = entry->ino;
 	part->mtime_ns = LISTING_NO_TIME;
 	wait_queue_init(&part->waiters, tree_resource_missed, part);
-	part->id = strdup(listing_id(listing, entry));
+	part->id = strdup(listing_id(listing, entry, id));
 	if (!part->id || part_describe(part, listing, entry)) {
 		tree_resource_fini(part);
 		free(part);

@@ -19,6 +19,8 @@
 #define WAITING_MAX  256
 #define REQUESTS_MAX 2000
 #define LOG_MAX	     ((size_t)4 << 20)
+/* Where an id is copied to, for the block it is used in. */
+#define ID_BUFFER ((char[LISTING_ID_MAX + 1]){0})
 
 /* "METHOD path-and-query", below API. The first row not used yet answers; when all that match are
  * used, the last of them goes on. What no row matches is answered 404. */

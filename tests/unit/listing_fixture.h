@@ -15,6 +15,8 @@
 #define LISTING_MAX ((size_t)256 << 20)
 #define NOW	    INT64_C(1700000000000000000)
 #define LATER	    INT64_C(1800000000000000000)
+/* Where an id is copied to, for the block it is used in. */
+#define ID_BUFFER ((char[LISTING_ID_MAX + 1]){0})
 
 /* An object in short: `json` NULL stands for {"id": id}. */
 struct object {
@@ -57,7 +59,7 @@ struct object {
 
 static inline int add(struct listing_builder *builder, const struct object *short_form)
 {
-	char made[300];
+	char made[LISTING_ID_MAX + 64];
 	const char *json = short_form->json;
 	enum listing_kind kind = short_form->kind;
 	struct listing_object object = {
@@ -154,7 +156,7 @@ static inline void print_dir(const struct listing *listing, uint32_t dir, const 
 
 		snprintf(below, sizeof(below), "%s/%s", path, listing_name(listing, entry));
 		buf_printf(out, "%s %u %s %016llx\n", below, entry->kind,
-			   listing_id(listing, entry), (unsigned long long)entry->ino);
+			   listing_id(listing, entry, ID_BUFFER), (unsigned long long)entry->ino);
 		if (entry->body_len)
 			buf_append(out, listing_body(listing, entry), entry->body_len);
 		if (entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE)

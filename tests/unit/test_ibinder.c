@@ -49,12 +49,13 @@ static void check_two_binders(void)
 	assert_string_equal(buf_str(&run.log), "GET /binders\n");
 	assert_int_equal(run.listing->entry_count, 2);
 	entry = at_path(&run, "Projekt 012");
-	assert_string_equal(listing_id(run.listing, entry), "MNWI5YR89");
+	assert_string_equal(listing_id(run.listing, entry, ID_BUFFER), "MNWI5YR89");
 	assert_int_equal(entry->mtime_ns, INT64_C(1705307400000000000));
 	assert_int_equal(entry->dir, LISTING_ELSEWHERE);
 	assert_true(entry->ino == UINT64_C(0x1477240f80a7c016));
 	/* Ids differ in case alone. */
-	assert_string_equal(listing_id(run.listing, at_path(&run, "Projekt 013")), "mnwi5yr89");
+	assert_string_equal(listing_id(run.listing, at_path(&run, "Projekt 013"), ID_BUFFER),
+			    "mnwi5yr89");
 	assert_int_equal(at_path(&run, "Projekt 013")->mtime_ns, NOW);
 	assert_body("Projekt 012", "{\n"
 				   "  \"id\": \"MNWI5YR89\",\n"

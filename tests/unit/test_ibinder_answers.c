@@ -339,7 +339,7 @@ static void test_ids(void **state)
 	snprintf(text, sizeof(text), "[{\"id\":\"%s\",\"name\":\"L\"}]", longest);
 	run_top(&run, text);
 	assert_int_equal(run.error, 0);
-	assert_string_equal(listing_id(run.listing, at_path(&run, "L")), longest);
+	assert_string_equal(listing_id(run.listing, at_path(&run, "L"), ID_BUFFER), longest);
 	snprintf(text, sizeof(text), "[{\"id\":\"%sx\",\"name\":\"L\"}]", longest);
 	run_top(&run, text);
 	assert_int_equal(run.error, -EBADMSG);
@@ -347,8 +347,9 @@ static void test_ids(void **state)
 	/* A number is its digits, also one that a double could not hold. */
 	run_top(&run, "[{\"id\":9007199254740993,\"name\":\"N\"},{\"id\":-0,\"name\":\"Z\"}]");
 	assert_int_equal(run.error, 0);
-	assert_string_equal(listing_id(run.listing, at_path(&run, "N")), "9007199254740993");
-	assert_string_equal(listing_id(run.listing, at_path(&run, "Z")), "-0");
+	assert_string_equal(listing_id(run.listing, at_path(&run, "N"), ID_BUFFER),
+			    "9007199254740993");
+	assert_string_equal(listing_id(run.listing, at_path(&run, "Z"), ID_BUFFER), "-0");
 }
 
 static void test_no_name_makes_a_listing_fail(void **state)

@@ -55,11 +55,11 @@ static void test_a_document_by_its_id(void **state)
 	assert_int_equal(run.listing->dir_count, 1);
 	entry = &run.listing->entries[0];
 	assert_ptr_equal(at_path(&run, "a／b.pdf.json"), entry);
-	assert_string_equal(listing_id(run.listing, entry), ID);
+	assert_string_equal(listing_id(run.listing, entry, ID_BUFFER), ID);
 	assert_int_equal(entry->kind, LISTING_KIND_OBJECT);
 	assert_int_equal(entry->type, LISTING_FILE);
 	assert_int_equal(entry->mtime_ns, INT64_C(1577836800000000000));
-	assert_null(listing_content(run.listing, entry));
+	assert_null(listing_content(run.listing, entry, ID_BUFFER));
 	assert_int_equal(entry->body_len, strlen(body));
 	assert_memory_equal(listing_body(run.listing, entry), body, entry->body_len);
 	assert_null(run.link.value);
@@ -91,7 +91,7 @@ static void test_the_case_of_an_id(void **state)
 	run_object(upper,
 		   (struct row){"GET /documents/0AEC8B9F-3D52-4B1C-9D0E-5F6A7B8C9D0E", DOC(ID), 0});
 	assert_int_equal(run.error, 0);
-	assert_string_equal(listing_id(run.listing, &run.listing->entries[0]), upper);
+	assert_string_equal(listing_id(run.listing, &run.listing->entries[0], ID_BUFFER), upper);
 }
 
 static void test_documents_that_are_wrong(void **state)
@@ -200,15 +200,17 @@ static void test_the_version_that_a_document_holds(void **state)
 			 {PAGE_URL("1"), buf_str(&page), 0}, {SUB_URL("F"), "[]", 0});
 		assert_int_equal(run.error, 0);
 		entry = at_path(&run, "D.json");
-		assert_non_null(listing_content(run.listing, entry));
-		assert_string_equal(listing_content(run.listing, entry), table[i].version);
+		assert_non_null(listing_content(run.listing, entry, ID_BUFFER));
+		assert_string_equal(listing_content(run.listing, entry, ID_BUFFER),
+				    table[i].version);
 		buf_reset(&page);
 	}
 	/* Nothing but documents holds anything. */
-	assert_null(listing_content(run.listing, at_path(&run, "binder.json")));
-	assert_null(listing_content(run.listing, at_path(&run, "metadata-elements.json")));
-	assert_null(listing_content(run.listing, at_path(&run, "dir F")));
-	assert_null(listing_content(run.listing, at_path(&run, "dir F/folder.json")));
+	assert_null(listing_content(run.listing, at_path(&run, "binder.json"), ID_BUFFER));
+	assert_null(
+		listing_content(run.listing, at_path(&run, "metadata-elements.json"), ID_BUFFER));
+	assert_null(listing_content(run.listing, at_path(&run, "dir F"), ID_BUFFER));
+	assert_null(listing_content(run.listing, at_path(&run, "dir F/folder.json"), ID_BUFFER));
 }
 
 /* ---- Links. ---- */

@@ -129,7 +129,7 @@ static void test_what_was_found_is_flat(void **state)
 	assert_non_null(at_path(&run, "5.json"));
 	entry = at_path(&run, "a／b.json");
 	assert_int_equal(entry->mtime_ns, INT64_C(1577836800000000000));
-	assert_null(listing_content(run.listing, entry));
+	assert_null(listing_content(run.listing, entry, ID_BUFFER));
 	assert_string_equal(run.note, "");
 }
 

@@ -8,43 +8,9 @@
 
 #include <cmocka.h>
 
-#include "buf.h"
-#include "json.h"
+#include "json_fixture.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define BYTES_MAX  (16 << 20)
-#define ROUNDS	   3000
-#define COUNT(arr) (sizeof(arr) / sizeof((arr)[0]))
-
-/* ---- Helpers. ---- */
-
-static char *copy_exact(const char *text, size_t len)
-{
-	char *copy = malloc(len ? len : 1);
-	assert_non_null(copy);
-	memcpy(copy, text, len);
-	return copy;
-}
-
-/* Parses what must be valid; the caller frees `*ret_copy`. */
-static struct json parse(const char *text, size_t len, char **ret_copy)
-{
-	struct json value;
-
-	*ret_copy = copy_exact(text, len);
-	if (json_parse(*ret_copy, len, &value) != 0)
-		fail_msg("refused: %.*s", (int)len, text);
-	return value;
-}
-
-static void assert_buf(const struct buf *buf, const char *expected, size_t len)
-{
-	if (buf->len != len || memcmp(buf_str(buf), expected, len) != 0)
-		fail_msg("\"%s\" is not \"%s\"", buf_str(buf), expected);
-}
+#define ROUNDS 3000
 
 static uint64_t random_state;
 
@@ -323,31 +289,6 @@ static void test_iterate_long(void **state)
 	free(copy);
 }
 
-static void test_get(void **state)
-{
-	char *copy;
-	struct json value;
-
-	(void)state;
-	const char *text =
-		"{\"b\":{\"a\":0},\"a\":1,\"A\":2,\"a\":3,\"\":4,\"\\u0061b\":5,\"a\\u0000\":6}";
-	struct json object = parse(text, strlen(text), &copy);
-	static const struct {
-		const char *key;
-		char expected;
-	} table[] = {{"a", '1'}, {"A", '2'}, {"", '4'}, {"ab", '5'}};
-	for (size_t i = 0; i < COUNT(table); i++) {
-		assert_int_equal(json_get(object, table[i].key, &value), 0);
-		assert_int_equal(value.len, 1);
-		assert_int_equal(value.text[0], table[i].expected);
-	}
-	assert_int_equal(json_get(object, "c", &value), -ENOENT);
-	assert_int_equal(json_get(object, "abc", &value), -ENOENT);
-	assert_int_equal(json_get(value, "a", &value), -ENOENT);
-	assert_int_equal(value.text[0], '5');
-	free(copy);
-}
-
 /* ---- Strings. ---- */
 
 #define S(literal) literal, sizeof(literal) - 1
@@ -454,78 +395,6 @@ static void test_string_errors(void **state)
 	free(copy);
 	struct json string = parse("\"four\"", 6, &copy);
 	assert_int_equal(json_string_decode(string, &out), -EFBIG);
-	free(copy);
-}
-
-/* ---- Typed members. ---- */
-
-static const char members[] =
-	"{\"s\":\"x\\u00e5\",\"empty\":\"\",\"null\":null,\"true\":true,\"zero\":0,\"minus\":-0,"
-	"\"big\":12345678901234567890,\"max\":9223372036854775807,\"min\":-9223372036854775808,"
-	"\"over\":9223372036854775808,\"under\":-9223372036854775809,\"part\":1.5,\"exp\":1E400,"
-	"\"list\":[1],\"object\":{}}";
-
-static void test_get_string_and_id(void **state)
-{
-	static const struct {
-		const char *key;
-		int string_error;
-		const char *string;
-		int id_error;
-		const char *id;
-	} table[] = {
-		{"s", 0, "xå", 0, "xå"},
-		{"empty", 0, "", 0, ""},
-		{"null", -ENOENT, "", -ENOENT, ""},
-		{"absent", -ENOENT, "", -ENOENT, ""},
-		{"true", -EBADMSG, "", -EBADMSG, ""},
-		{"zero", -EBADMSG, "", 0, "0"},
-		{"big", -EBADMSG, "", 0, "12345678901234567890"},
-		{"min", -EBADMSG, "", 0, "-9223372036854775808"},
-		{"part", -EBADMSG, "", -EBADMSG, ""},
-		{"exp", -EBADMSG, "", -EBADMSG, ""},
-		{"list", -EBADMSG, "", -EBADMSG, ""},
-		{"object", -EBADMSG, "", -EBADMSG, ""},
-	};
-	char *copy;
-
-	(void)state;
-	struct json object = parse(members, sizeof(members) - 1, &copy);
-	for (size_t i = 0; i < COUNT(table); i++) {
-		struct buf out = BUF_INIT(BYTES_MAX);
-		assert_int_equal(json_get_string(object, table[i].key, &out),
-				 table[i].string_error);
-		assert_string_equal(buf_str(&out), table[i].string);
-		buf_reset(&out);
-		assert_int_equal(json_get_id(object, table[i].key, &out), table[i].id_error);
-		assert_string_equal(buf_str(&out), table[i].id);
-		buf_reset(&out);
-	}
-	free(copy);
-}
-
-static void test_get_int(void **state)
-{
-	static const struct {
-		const char *key;
-		int error;
-		int64_t number;
-	} table[] = {
-		{"zero", 0, 0},	       {"minus", 0, 0},	       {"max", 0, INT64_MAX},
-		{"min", 0, INT64_MIN}, {"over", -EBADMSG, 7},  {"under", -EBADMSG, 7},
-		{"big", -EBADMSG, 7},  {"part", -EBADMSG, 7},  {"exp", -EBADMSG, 7},
-		{"s", -EBADMSG, 7},    {"true", -EBADMSG, 7},  {"list", -EBADMSG, 7},
-		{"null", -ENOENT, 7},  {"absent", -ENOENT, 7},
-	};
-	char *copy;
-
-	(void)state;
-	struct json object = parse(members, sizeof(members) - 1, &copy);
-	for (size_t i = 0; i < COUNT(table); i++) {
-		int64_t number = 7;
-		assert_int_equal(json_get_int(object, table[i].key, &number), table[i].error);
-		assert_true(number == table[i].number);
-	}
 	free(copy);
 }
 
@@ -674,23 +543,13 @@ static void test_damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse_valid),
-		cmocka_unit_test(test_parse_invalid),
-		cmocka_unit_test(test_parse_nul_bytes),
-		cmocka_unit_test(test_parse_span),
-		cmocka_unit_test(test_parse_depth),
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_iterate),
-		cmocka_unit_test(test_iterate_long),
-		cmocka_unit_test(test_get),
-		cmocka_unit_test(test_string_decode),
-		cmocka_unit_test(test_string_runs),
-		cmocka_unit_test(test_string_errors),
-		cmocka_unit_test(test_get_string_and_id),
-		cmocka_unit_test(test_get_int),
-		cmocka_unit_test(test_indent_table),
-		cmocka_unit_test(test_indent_bound),
-		cmocka_unit_test(test_indent_property),
+		cmocka_unit_test(test_parse_valid),	cmocka_unit_test(test_parse_invalid),
+		cmocka_unit_test(test_parse_nul_bytes), cmocka_unit_test(test_parse_span),
+		cmocka_unit_test(test_parse_depth),	cmocka_unit_test(test_types),
+		cmocka_unit_test(test_iterate),		cmocka_unit_test(test_iterate_long),
+		cmocka_unit_test(test_string_decode),	cmocka_unit_test(test_string_runs),
+		cmocka_unit_test(test_string_errors),	cmocka_unit_test(test_indent_table),
+		cmocka_unit_test(test_indent_bound),	cmocka_unit_test(test_indent_property),
 		cmocka_unit_test(test_damaged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void test_objects_stand_in_their_folders(void **state)
 	assert_non_null(at_path(listing, "Ritningar/Arkitekt/folder.json"));
 	entry = at_path(listing, "Ritningar/Arkitekt/A.pdf.json");
 	assert_non_null(entry);
-	assert_string_equal(listing_id(listing, entry), "d1");
+	assert_string_equal(listing_id(listing, entry, ID_BUFFER), "d1");
 	assert_int_equal(entry->kind, LISTING_KIND_DOCUMENT);
 	assert_int_equal(entry->body_len, strlen("{\"id\": \"d1\", \"n\": 1.50}\n"));
 	assert_memory_equal(listing_body(listing, entry), "{\"id\": \"d1\", \"n\": 1.50}\n",

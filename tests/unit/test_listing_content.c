@@ -17,10 +17,11 @@
 
 static const char *content_at(const struct listing *listing, const char *path)
 {
+	static char buffer[LISTING_ID_MAX + 1];
 	const struct listing_entry *entry = at_path(listing, path);
 
 	assert_non_null(entry);
-	return listing_content(listing, entry);
+	return listing_content(listing, entry, buffer);
 }
 
 /* A version without a name is another thing than no contents at all. */
@@ -38,8 +39,81 @@ static void test_documents_name_their_version(void **state)
 	assert_null(content_at(listing, "F"));
 	assert_null(content_at(listing, "F/folder.json"));
 	/* Beside it stand name and id, which it must not run into. */
-	assert_string_equal(listing_id(listing, at_path(listing, "F/D.json")), "d");
+	assert_string_equal(listing_id(listing, at_path(listing, "F/D.json"), ID_BUFFER), "d");
 	listing_unref(listing);
+}
+
+/* An id that stands in the body is not kept twice; others may be spelt otherwise there, and a body
+ * may hold part of an id or only another one. */
+static void test_ids_that_are_not_in_the_body(void **state)
+{
+	static const struct {
+		const char *id;
+		const char *content;
+		const char *json;
+	} table[] = {
+		{"x1", "v1", "{\"id\":\"x1\",\"latestVersionId\":\"v1\"}"},
+		{"x2/å", "v2", "{\"id\":\"x2\\/\\u00e5\",\"latestVersionId\":\"\\u0076\\u0032\"}"},
+		{"x3", "v3", "{\"id\":\"x\",\"latestVersionId\":\"v\"}"},
+		{"x4", "x4", "{\"id\":null}"},
+		{"x5", "", "{}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const struct object objects[] = {
+			DOC("before", NULL, "before"),
+			{LISTING_KIND_DOCUMENT, table[i].id, NULL, "D", table[i].json, 0,
+			 table[i].content},
+			DOC("behind", NULL, "behind"),
+		};
+		struct listing *listing = build(objects, COUNT(objects), NULL, NOW);
+
+		check_listing(listing);
+		assert_string_equal(listing_id(listing, at_path(listing, "D.json"), ID_BUFFER),
+				    table[i].id);
+		assert_string_equal(content_at(listing, "D.json"), table[i].content);
+		listing_unref(listing);
+	}
+}
+
+/* Bytes that the listing holds beside the bodies and its tables are the names alone. */
+static void test_ids_in_the_body_take_no_room(void **state)
+{
+	static const char inside[] = "{\"id\":\"0123456789\",\"latestVersionId\":\"abcdefghij\"}";
+	static const char outside[] = "{\"id\":\"012345678x\",\"latestVersionId\":\"abcdefghix\"}";
+	const struct object in = {LISTING_KIND_DOCUMENT, "0123456789", NULL, "D", inside, 0,
+				  "abcdefghij"};
+	const struct object out = {LISTING_KIND_DOCUMENT, "0123456789", NULL, "D", outside, 0,
+				   "abcdefghij"};
+	struct listing *small = build(&in, 1, NULL, NOW);
+	struct listing *large = build(&out, 1, NULL, NOW);
+
+	(void)state;
+	assert_int_equal(large->bytes - small->bytes, 20);
+	listing_unref(small);
+	listing_unref(large);
+}
+
+static void test_the_longest_id(void **state)
+{
+	char id[LISTING_ID_MAX + 2];
+	const struct object object = VERSION(id, NULL, "D", id);
+	struct listing_builder *builder;
+	struct listing *listing;
+
+	(void)state;
+	memset(id, 'x', sizeof(id));
+	id[LISTING_ID_MAX] = '\0';
+	listing = build(&object, 1, NULL, NOW);
+	assert_string_equal(listing_id(listing, listing->entries, ID_BUFFER), id);
+	assert_string_equal(content_at(listing, "D.json"), id);
+	listing_unref(listing);
+	id[LISTING_ID_MAX] = 'x';
+	id[LISTING_ID_MAX + 1] = '\0';
+	builder = builder_with(NULL, 0);
+	assert_int_equal(add(builder, &object), -EBADMSG);
+	listing_builder_free(builder);
 }
 
 static void test_versions_are_copied(void **state)
@@ -204,6 +278,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_documents_name_their_version),
+		cmocka_unit_test(test_ids_that_are_not_in_the_body),
+		cmocka_unit_test(test_ids_in_the_body_take_no_room),
+		cmocka_unit_test(test_the_longest_id),
 		cmocka_unit_test(test_versions_are_copied),
 		cmocka_unit_test(test_a_new_version_is_an_observed_change),
 		cmocka_unit_test(test_paths),

@@ -111,7 +111,8 @@ static const struct listing_entry *shown(const struct listing *listing, enum lis
 			const struct listing_entry *entry =
 				&listing->entries[listing->dirs[dir].first + i];
 
-			if (entry->kind != kind || strcmp(listing_id(listing, entry), id) != 0)
+			if (entry->kind != kind ||
+			    strcmp(listing_id(listing, entry, ID_BUFFER), id) != 0)
 				continue;
 			assert_null(found); /* never twice */
 			found = entry;
