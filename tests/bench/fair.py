@@ -7,7 +7,7 @@ import time
 
 from cold import LARGE, simulated_world
 from model import Line, Measurement, Sample, scaled, set_speed
-from mounting import clean_environment, mounted, wait_until
+from mounting import by_another, clean_environment, mounted, wait_until
 from organisations import COLUMNS, Organisation, costs, run_command
 
 LATENCY_MS = 50
@@ -56,7 +56,7 @@ def cached_while_hanging(sim, turn):
     cost = {}
     set_speed(sim)
     with mounted(sim, "ttl=3600") as mount, contextlib.ExitStack() as stack:
-        cached, *others = (entry.path for entry in os.scandir(mount / "binders"))
+        cached, *others = by_another(lambda: [entry.path for entry in os.scandir(mount / "binders")])
         folder = next(entry.path for entry in os.scandir(cached) if entry.is_dir())
         file = next(entry.path for entry in os.scandir(folder) if entry.is_file())
         sim.fault("*", "hang", times=-1)

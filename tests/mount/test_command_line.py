@@ -227,6 +227,14 @@ def test_check_sees_that_no_document_can_be_read(sim):
     assert steps["listing"].startswith("ok: ") and steps["entry"] == "FAILED: EACCES", told
 
 
+@pytest.mark.parametrize("route", ["metadataelements", "subfolders"])
+def test_check_tells_of_a_part_that_is_forbidden(sim, route):
+    sim.fault(route, "status", status=403, times=-1)
+    status, steps, told, _ = check(environment_for(sim))
+    assert status == 0 and steps["entry"].startswith("ok: ")
+    assert " EACCES " in told and "forbids a part of it" in told
+
+
 def test_check_tells_of_a_missing_sub_folders_call(sim):
     sim.control("POST", "/settings", subfolders="404")
     status, _, told, _ = check(environment_for(sim))
