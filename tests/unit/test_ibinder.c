@@ -445,6 +445,8 @@ static void test_documents_are_dated(void **state)
 		{SAYS("GLOBAL_RevisionDate", "\"other\":7"), dated, dated_ns},
 		{SAYS("GLOBAL_RevisionDate", "\"valueId\":null,\"value\":\"1970-01-01\""), dated,
 		 0},
+		{dated, SAYS("GLOBAL_Date", "\"valueId\":\"2021-01-01\""), dated_ns},
+		{SAYS("GLOBAL_Date", "\"other\":7"), dated, NOW}, /* the first counts */
 		{SAYS("GLOBAL_Date", "\"valueId\":\"9999-01-01\""), "0", NOW},
 		{SAYS("global_date", "\"valueId\":\"2020-01-01\""), "0", NOW},
 		{SAYS("GLOBAL_Dates", "\"valueId\":\"2020-01-01\""), "0", NOW},
