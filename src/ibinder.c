@@ -9,6 +9,10 @@
  *          POST /documents?pageSize=&pageNumber=1         documents           at once
  *          POST /documents?…&pageNumber=2…n               when the first told how many
  *          GET  subfolders_path (I)                       for each folder as it becomes known
+ *   one folder of a part (ibinder_folder.c)
+ *          GET  /documents/drives/binders/{binder}        names of the top folders, or:
+ *          POST /documents?pageSize=&pageNumber=1…n       its documents, as above
+ *          GET  subfolders_path (I)                       its folders
  *   object GET  /documents/{document}                                         one request
  *   query  POST /documents?searchTerm=&pageSize=&pageNumber=1                 as for a part
  *   link   GET  /documents/{document}/versions/{version}/downloadlink         one request
@@ -57,6 +61,9 @@ static void ibinder_forget(struct provider *provider)
 {
 	provider->subfolders_seen = false;
 	provider->subfolders_missing = provider->subfolders_path[0] == '\0';
+	provider->found_by_tab[false] = false;
+	provider->found_by_tab[true] = false;
+	provider->tab_is_other = false;
 }
 
 static int ibinder_new(const struct config *config, struct provider **ret_provider)
@@ -202,6 +209,7 @@ static void ibinder_task_free(struct provider_task *task)
 	for (i = 0; i < task->folder_count; i++)
 		free(task->folders[i]);
 	free(task->folders);
+	free(task->folder);
 	secret_fini(&task->link);
 	free(task->search_term);
 	free(task->search);
@@ -238,7 +246,11 @@ static int begin_part(struct provider_task *task, const struct provider_resource
 	if (!task->object)
 		return -ENOMEM;
 	error = add_binder_json(task);
-	return error ? error : ibinder_search_binder(task);
+	if (error)
+		return error;
+	if (ibinder_has_folder_apart(task->provider, resource))
+		return ibinder_begin_folder(task, resource);
+	return ibinder_search_binder(task);
 }
 
 static int begin_link(struct provider_task *task, const struct provider_resource *resource)
@@ -309,6 +321,8 @@ static int ibinder_task_finish(struct provider_task *task, const struct listing 
 		secret_move(&ret_result->link, &task->link);
 		return 0;
 	}
+	if (task->folder)
+		ibinder_finish_folder(task);
 	error = listing_builder_finish(task->builder, previous, task->top_mtime_ns, now_ns,
 				       &ret_result->listing);
 	if (!error && task->cut)

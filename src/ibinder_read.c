@@ -118,7 +118,7 @@ static int add_binders(struct provider_task *task, const struct http_response *r
 	return error;
 }
 
-static int remember_folder(struct provider_task *task, const char *id)
+int ibinder_remember_folder(struct provider_task *task, const char *id)
 {
 	char **folders;
 
@@ -141,7 +141,7 @@ static int remember_folder(struct provider_task *task, const char *id)
 
 /* `parent`: the folder that was asked about, NULL for the drive. parentId is not trusted: at the
  * top it is not documented. */
-static int add_folder(struct provider_task *task, const char *parent, struct json folder)
+int ibinder_add_folder(struct provider_task *task, const char *parent, struct json folder)
 {
 	enum { ID, NAME, MEMBERS };
 	static const char *const keys[MEMBERS] = {"id", "name"};
@@ -172,7 +172,9 @@ static int add_folder(struct provider_task *task, const char *parent, struct jso
 	object.own_name = "folder.json";
 	object.json = folder;
 	error = listing_builder_add_file(task->builder, &object);
-	return error ? error : remember_folder(task, id.data);
+	if (error || task->apart)
+		return error;
+	return ibinder_remember_folder(task, id.data);
 }
 
 static int add_folders(struct provider_task *task, const char *parent,
@@ -185,7 +187,7 @@ static int add_folders(struct provider_task *task, const char *parent,
 	if (error)
 		return error;
 	for (iter = json_iterate(list); !error && json_next(&iter);)
-		error = add_folder(task, parent, iter.value);
+		error = ibinder_add_folder(task, parent, iter.value);
 	return error;
 }
 
@@ -254,17 +256,21 @@ static int64_t document_date(const struct json metadata[METADATA_KEYS])
 
 /* Where a document stands and which version it holds; the buffers stay empty where it does not say.
  */
-static int get_place(const struct json members[DOCUMENT_MEMBERS],
+static int get_place(struct provider *provider, const struct json members[DOCUMENT_MEMBERS],
 		     const struct json metadata[METADATA_KEYS], struct buf *folder,
 		     struct buf *version)
 {
+	struct json tab = metadata[METADATA_FOLDER];
 	int error;
 
 	/* folderId equals the GLOBAL_TabId value (I): either will do. */
 	if (json_read_id(members[DOCUMENT_FOLDER], folder) || !is_id(folder)) {
 		buf_reset(folder);
-		if (json_read_string(metadata[METADATA_FOLDER], folder) || !is_id(folder))
+		if (json_read_string(tab, folder) || !is_id(folder))
 			buf_reset(folder);
+	} else if (tab.text && json_type(tab) == JSON_STRING &&
+		   !json_string_equals(tab, folder->data)) {
+		provider->tab_is_other = true;
 	}
 	error = json_read_string(members[DOCUMENT_VERSION], version);
 	if (error == -ENOMEM)
@@ -297,17 +303,24 @@ static int add_document(struct provider_task *task, enum listing_kind kind, cons
 	object.raw_name = buf_str(&name);
 	object.raw_name_len = name.len;
 	if (kind == LISTING_KIND_DOCUMENT) {
-		error = get_place(members, metadata, &folder, &version);
+		error = get_place(task->provider, members, metadata, &folder, &version);
 		if (error)
 			return error;
+		/* Whether a search by a folder also finds what is in folders below it is not
+		 * documented. */
+		if (task->folder && strcmp(buf_str(&folder), task->folder) != 0)
+			return 0;
 		object.parent = folder.len ? folder.data : NULL;
 		object.content = buf_str(&version);
 	}
-	return listing_builder_add_file(task->builder, &object);
+	error = listing_builder_add_file(task->builder, &object);
+	if (!error)
+		task->found++;
+	return error;
 }
 
 /* One of a page: of a binder's documents, or of those that answer a query. */
-static int add_listed(struct provider_task *task, struct json document)
+int ibinder_add_listed(struct provider_task *task, struct json document)
 {
 	bool query = task->level == PROVIDER_QUERY;
 	enum listing_kind kind = query ? LISTING_KIND_FOUND : LISTING_KIND_DOCUMENT;
@@ -328,10 +341,7 @@ static int add_listed(struct provider_task *task, struct json document)
 		task->cut = true;
 		return 0;
 	}
-	error = add_document(task, kind, id.data, document, members);
-	if (!error)
-		task->found++;
-	return error;
+	return add_document(task, kind, id.data, document, members);
 }
 
 /* A document that was asked for by its id. GUIDs are the same in either case: the id is kept as it
@@ -473,7 +483,7 @@ static int add_page(struct provider_task *task, uint64_t number,
 	if (!members[PAGE_ITEMS].text || json_type(members[PAGE_ITEMS]) != JSON_ARRAY)
 		return -EBADMSG;
 	for (iter = json_iterate(members[PAGE_ITEMS]); json_next(&iter); items++) {
-		error = add_listed(task, iter.value);
+		error = ibinder_add_listed(task, iter.value);
 		if (error)
 			return error;
 	}

@@ -39,6 +39,7 @@ struct item {
 	enum listing_kind kind;
 	enum listing_type type;
 	unsigned char walk; /* enum walk */
+	bool complete;	    /* a folder, though the listing is not whole */
 };
 
 enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
@@ -56,6 +57,7 @@ struct listing_builder {
 	uint64_t factor;     /* odd and secret: no choice of ids can crowd the table */
 	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
 	uint32_t table_size; /* a power of two */
+	bool apart;	     /* not everything is added */
 };
 
 static size_t bytes_building;
@@ -161,6 +163,19 @@ bool listing_builder_has(const struct listing_builder *builder, enum listing_kin
 			 const char *id)
 {
 	return find(builder, kind, id) != NO_ITEM;
+}
+
+void listing_builder_apart(struct listing_builder *builder)
+{
+	builder->apart = true;
+}
+
+void listing_builder_complete(struct listing_builder *builder, const char *folder)
+{
+	uint32_t item = find(builder, LISTING_KIND_FOLDER, folder);
+
+	if (item != NO_ITEM)
+		builder->items[item].complete = true;
 }
 
 /* Doubles the items and the table, which stays at most half full. */
@@ -391,6 +406,7 @@ static int group(struct listing_builder *builder, struct listing *listing, uint3
 	if (!listing->dirs)
 		return -ENOMEM;
 	listing->dir_count = dirs;
+	listing->dirs[0].incomplete = builder->apart;
 	for (i = 0; i < builder->count; i++) {
 		struct item *item = &builder->items[i];
 		uint32_t parent =
@@ -400,6 +416,7 @@ static int group(struct listing_builder *builder, struct listing *listing, uint3
 		if (is_inner_dir(item)) {
 			listing->dirs[item->dir].ino = item->ino;
 			listing->dirs[item->dir].parent = parent;
+			listing->dirs[item->dir].incomplete = builder->apart && !item->complete;
 		}
 	}
 	for (i = 0; i < dirs; i++) {

@@ -29,6 +29,7 @@ struct resource {
 	int64_t missed_ms;   /* when it was last waited for in vain, while missed_error is set */
 	int missed_error;    /* what the waiter was told; 0 once the fetch has ended */
 	struct fetch *fetch; /* under way, or NULL */
+	uint64_t fetched;    /* what that or the latest one is for; see TREE_ALL */
 	struct wait_queue waiters;
 	/* Fetched ahead of who walks, and not looked at yet: what it takes, or will as far as can
 	 * be told; else 0. */
