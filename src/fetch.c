@@ -194,6 +194,9 @@ static void call_failed(struct call *call, int error, const struct http_response
 		wait_ms = response->retry_after_ms;
 	call->last = failure_of(fetch, error, response);
 	fetcher_note_failure(fetcher, call->sent_ms, error);
+	/* It may have more to do than it can: RFC 9110, 15.6.4. */
+	if (response->error == -ETIMEDOUT || response->status == 503)
+		fetcher_narrow(fetcher, call->sent_ms);
 	if (loop_now_ms() + wait_ms < call->first_ms + fetcher->timeout_ms) {
 		call->request.fresh_connection = response->error != 0;
 		fetcher->counters.retries++;
