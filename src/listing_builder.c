@@ -110,9 +110,9 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 	arc4random_buf(&builder->factor, sizeof(builder->factor));
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
-	builder->strings = BUF_INIT(max_bytes);
+	builder->strings = BUF_INIT_OPEN(max_bytes);
 	/* Offsets in it are 32 bits wide. */
-	builder->text = BUF_INIT(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
+	builder->text = BUF_INIT_OPEN(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
 	*ret_builder = builder;
 	return 0;
 }
