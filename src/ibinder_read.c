@@ -222,6 +222,7 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 {
 	enum { ELEMENT, VALUE_ID, VALUE, MEMBERS };
 	static const char *const keys[MEMBERS] = {"metadataElementId", "valueId", "value"};
+	struct json members[MEMBERS];
 	bool seen[METADATA_KEYS] = {false};
 	size_t missing = METADATA_KEYS;
 	struct json_iter iter;
@@ -231,10 +232,8 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 		values[i] = (struct json){0};
 	if (!metadata.text)
 		return;
-	for (iter = json_iterate(metadata); missing > 0 && json_next(&iter);) {
-		struct json members[MEMBERS];
-
-		json_get_members(iter.value, keys, MEMBERS, members);
+	iter = json_iterate(metadata);
+	while (missing > 0 && json_next_members(&iter, keys, MEMBERS, members)) {
 		for (i = 0; members[ELEMENT].text && i < METADATA_KEYS; i++) {
 			if (seen[i] || !json_string_equals(members[ELEMENT], metadata_keys[i]))
 				continue;
@@ -320,16 +319,14 @@ static int add_document(struct provider_task *task, enum listing_kind kind, cons
 }
 
 /* One of a page: of a binder's documents, or of those that answer a query. */
-int ibinder_add_listed(struct provider_task *task, struct json document)
+static int add_listed(struct provider_task *task, struct json document,
+		      const struct json members[DOCUMENT_MEMBERS])
 {
 	bool query = task->level == PROVIDER_QUERY;
 	enum listing_kind kind = query ? LISTING_KIND_FOUND : LISTING_KIND_DOCUMENT;
-	struct json members[DOCUMENT_MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	int error;
+	int error = read_id(members[DOCUMENT_ID], &id);
 
-	json_get_members(document, document_keys, DOCUMENT_MEMBERS, members);
-	error = read_id(members[DOCUMENT_ID], &id);
 	if (error)
 		return error;
 	if (listing_builder_has(task->builder, kind, id.data)) {
@@ -342,6 +339,14 @@ int ibinder_add_listed(struct provider_task *task, struct json document)
 		return 0;
 	}
 	return add_document(task, kind, id.data, document, members);
+}
+
+int ibinder_add_listed(struct provider_task *task, struct json document)
+{
+	struct json members[DOCUMENT_MEMBERS];
+
+	json_get_members(document, document_keys, DOCUMENT_MEMBERS, members);
+	return add_listed(task, document, members);
 }
 
 /* A document that was asked for by its id. GUIDs are the same in either case: the id is kept as it
@@ -472,6 +477,7 @@ static int add_page(struct provider_task *task, uint64_t number,
 {
 	bool first = task->page_count == 0;
 	struct json members[PAGE_MEMBERS];
+	struct json document[DOCUMENT_MEMBERS];
 	struct json answer;
 	struct json_iter iter;
 	size_t items = 0;
@@ -482,8 +488,9 @@ static int add_page(struct provider_task *task, uint64_t number,
 	json_get_members(answer, page_keys, PAGE_MEMBERS, members);
 	if (!members[PAGE_ITEMS].text || json_type(members[PAGE_ITEMS]) != JSON_ARRAY)
 		return -EBADMSG;
-	for (iter = json_iterate(members[PAGE_ITEMS]); json_next(&iter); items++) {
-		error = ibinder_add_listed(task, iter.value);
+	iter = json_iterate(members[PAGE_ITEMS]);
+	for (; json_next_members(&iter, document_keys, DOCUMENT_MEMBERS, document); items++) {
+		error = add_listed(task, iter.value, document);
 		if (error)
 			return error;
 	}
