@@ -52,7 +52,7 @@ struct fetcher {
 	struct failures *failures;
 	struct token *token;
 	size_t connections;
-	size_t window;	       /* most calls under way now: connections, less when that was too many */
+	size_t window; /* most calls under way now: connections, less when that was too many */
 	size_t window_answers; /* since it changed */
 	int64_t window_cut_ms;
 	size_t memory; /* bytes, as configured */
