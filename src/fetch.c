@@ -251,6 +251,8 @@ static void call_answered(struct call *call, const struct http_response *respons
 					  : "the answer is not as documented");
 		return;
 	}
+	if (fetch->fetcher->grown)
+		fetch->fetcher->grown(fetch->fetcher->grown_data);
 	call_free(call);
 	fetch_advance(fetch);
 }

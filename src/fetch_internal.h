@@ -64,6 +64,8 @@ struct fetcher {
 	struct breaker breaker;
 	struct http_transfer *probe;
 	struct fetch_counters counters;
+	void (*grown)(void *data); /* or NULL; see fetcher_watch */
+	void *grown_data;
 };
 
 /* fetch.c */

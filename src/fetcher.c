@@ -374,6 +374,12 @@ void fetcher_free(struct fetcher *fetcher)
 	uv_close((uv_handle_t *)&fetcher->probe_timer, handle_closed);
 }
 
+void fetcher_watch(struct fetcher *fetcher, void (*grown)(void *data), void *data)
+{
+	fetcher->grown = grown;
+	fetcher->grown_data = data;
+}
+
 void fetcher_forget(struct fetcher *fetcher)
 {
 	fetcher->pause_until_ms = 0;

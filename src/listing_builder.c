@@ -86,7 +86,8 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 /* Counts what is held now among all that is, so that fetches under way are bounded together. */
 static int account(struct listing_builder *builder)
 {
-	size_t held = builder->strings.cap + builder->text.cap +
+	/* The room that is left in the buffers was never touched: it takes no memory yet. */
+	size_t held = builder->strings.len + builder->text.len +
 		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
 
 	bytes_building += held - builder->accounted;

@@ -66,6 +66,8 @@ void tree_resource_unref(struct resource *resource);
 void tree_resource_maybe_free(struct resource *resource);
 /* Frees what it holds, and cancels its fetch. */
 void tree_resource_fini(struct resource *resource);
+/* Drops listings for what is being fetched: never while one is borrowed. */
+void tree_make_room(void *tree);
 /* The next access waits for a new listing; one under way already is served to its waiters only. */
 void tree_resource_expire(struct resource *resource);
 /* INT64_MAX: there is no listing, or it was forgotten. */

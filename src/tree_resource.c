@@ -208,18 +208,29 @@ static bool is_awaited(const struct resource *resource)
 	       (resource->fetch || tree_resource_age_ms(resource) < AHEAD_KEPT_MS);
 }
 
+/* What is still being fetched does not drive out the top, which leads to everything, nor what was
+ * used last beside it: or whoever uses that would wait for it again and again. */
+static bool is_spared(const struct resource *resource)
+{
+	const struct resource *top = &resource->tree->top;
+	const struct resource *next = TAILQ_NEXT(resource, lru);
+
+	return resource == top || !next || (next == top && !TAILQ_NEXT(next, lru));
+}
+
 /* Keeps memory under its cap by dropping whole listings, least recently used first. Those that
- * somebody is about to be answered from stay. */
+ * somebody is about to be answered from stay. What is still being fetched counts too. */
 static void evict(struct tree *tree, const struct resource *keep)
 {
 	struct resource *resource = TAILQ_FIRST(&tree->lru);
 
-	while (resource && bytes_held(tree) > tree->memory) {
+	while (resource && bytes_held(tree) + listing_bytes_building() > tree->memory) {
 		struct resource *next = TAILQ_NEXT(resource, lru);
 
 		/* One that an open handle keeps would free nothing. */
 		if (resource != keep && !resource->fetch && !is_awaited(resource) &&
-		    resource->listing->references == 1) {
+		    resource->listing->references == 1 &&
+		    (bytes_held(tree) > tree->memory || !is_spared(resource))) {
 			if (is_lasting(resource))
 				resource->husk = listing_husk(resource->listing);
 			drop_listing(resource);
@@ -228,6 +239,11 @@ static void evict(struct tree *tree, const struct resource *keep)
 		}
 		resource = next;
 	}
+}
+
+void tree_make_room(void *tree)
+{
+	evict(tree, NULL);
 }
 
 void tree_resource_expire(struct resource *resource)
