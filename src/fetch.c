@@ -270,7 +270,8 @@ static void call_refused(struct call *call, const struct http_response *response
 			struct failure failure = failure_of(fetch, error, response);
 
 			note(fetch, &failure,
-			     "the server forbids a part of it, which is not shown");
+			     "the server forbids a part of it: what cannot be had otherwise is "
+			     "missing");
 		}
 		call_free(call);
 		fetch_advance(fetch);

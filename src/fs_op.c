@@ -203,6 +203,17 @@ static int need_size(struct op *op, const struct resource *home, const struct li
 	return fs_op_wait(op, content_queue(op->content));
 }
 
+/* Whether a name may be among those that are not known yet: of documents, and of directories that
+ * are named by an id. Programs look for .git and the like everywhere. */
+static bool may_be_there(enum listing_view view, const char *name)
+{
+	size_t len = strlen(name);
+	size_t suffix = strlen(JSON_SUFFIX);
+
+	return name[0] != '.' || view == LISTING_VIEW_CONTENT ||
+	       (len > suffix && strcmp(name + len - suffix, JSON_SUFFIX) == 0);
+}
+
 static int run_lookup(struct op *op)
 {
 	enum listing_view view = fs_view_inside(op->ino);
@@ -218,7 +229,7 @@ static int run_lookup(struct op *op)
 		return lookup_query(op);
 	error = op_find_dir(op, true, &resource, &listing, &dir);
 	entry = error ? NULL : fs_view_find(view, listing, dir, op->name);
-	if (!error && !entry && listing->dirs[dir].incomplete) {
+	if (!error && !entry && listing->dirs[dir].incomplete && may_be_there(view, op->name)) {
 		error = op_find_dir(op, false, &resource, &listing, &dir);
 		entry = error ? NULL : fs_view_find(view, listing, dir, op->name);
 	}

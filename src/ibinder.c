@@ -181,9 +181,9 @@ static void ibinder_explain(const struct http_response *response,
 /* --- Tasks --- */
 
 /* The path of the sub-folders call is inferred: a server that does not have it answers 404 or 405,
- * and is not asked again. Once it has answered, a 404 means that this folder is gone. What the
- * client may not see of a binder (403) must not hide the rest. That a document does not exist is an
- * answer like another, to be kept. */
+ * and is not asked again. Once it has answered, or if it is asked for one folder alone, a 404 means
+ * that this folder is gone. What the client may not see of a binder (403) must not hide the rest.
+ * That a document does not exist is an answer like another, to be kept. */
 static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, long status)
 {
 	enum request_type type = (enum request_type)(tag & 0xff);
@@ -192,9 +192,12 @@ static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, lon
 		return status == 404;
 	if (type == REQUEST_METADATA)
 		return status == 404 || status == 403;
+	/* Without a folder's own documents all of the binder's will be asked for. */
+	if (type == REQUEST_PAGE)
+		return task->folder && (status == 400 || status == 403 || status == 404);
 	if (type != REQUEST_SUBFOLDERS || (status != 404 && status != 405 && status != 403))
 		return false;
-	if (status == 405 || (status == 404 && !task->provider->subfolders_seen))
+	if (status == 405 || (status == 404 && !task->provider->subfolders_seen && !task->apart))
 		task->provider->subfolders_missing = true;
 	return true;
 }

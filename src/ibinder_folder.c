@@ -4,7 +4,11 @@
  * found by GLOBAL_TabId, its folders by the sub-folders call. That documents below the binder's top
  * folders can be found in this way is inferred (folderId equals GLOBAL_TabId (I)), so an answer
  * without any document counts only once others were found like that: until then the folder stays
- * incomplete, and so the whole binder is fetched. */
+ * incomplete, and so the whole binder is fetched. It is in any case once a document was seen that
+ * does not say of its folder that it is its tab.
+ *
+ * Which documents stand at the binder's top is not known meanwhile: a folder that has the name of
+ * one is found also by its name without the mark that tells them apart. */
 #include "ibinder_internal.h"
 
 #include <errno.h>
@@ -41,7 +45,7 @@ bool ibinder_has_folder_apart(const struct provider *provider,
 	if (resource->folder[0] == '\0')
 		return true;
 	dir = resource->base ? find_folder(resource->base, resource->folder) : 0;
-	return dir != 0 && (resource->base->dirs[dir].parent == 0 || !provider->tab_is_other);
+	return dir != 0 && !provider->tab_is_other;
 }
 
 static int carry_over_documents(struct provider_task *task, const struct listing *base,
@@ -115,8 +119,9 @@ int ibinder_begin_folder(struct provider_task *task, const struct provider_resou
 void ibinder_finish_folder(struct provider_task *task)
 {
 	bool *found = &task->provider->found_by_tab[task->is_below];
+	bool read = task->page_count > 0 && task->pages_answered == task->page_count;
 
 	*found = *found || task->found > 0;
-	if (*found)
+	if (*found && read && !task->provider->tab_is_other)
 		listing_builder_complete(task->builder, task->folder);
 }

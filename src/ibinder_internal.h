@@ -31,7 +31,8 @@ struct provider {
 	bool subfolders_missing; /* the server does not have the call */
 	/* Documents were found by their folder's id: in folders at a binder's top, and below. */
 	bool found_by_tab[2];
-	bool tab_is_other; /* one was seen whose GLOBAL_TabId is not its folder's id */
+	bool tab_is_other; /* one was seen whose GLOBAL_TabId is not the id of the folder it is in
+			    */
 };
 
 struct provider_task {

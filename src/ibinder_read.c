@@ -267,8 +267,7 @@ static int get_place(struct provider *provider, const struct json members[DOCUME
 		buf_reset(folder);
 		if (json_read_string(tab, folder) || !is_id(folder))
 			buf_reset(folder);
-	} else if (tab.text && json_type(tab) == JSON_STRING &&
-		   !json_string_equals(tab, folder->data)) {
+	} else if (!tab.text || !json_string_equals(tab, folder->data)) {
 		provider->tab_is_other = true;
 	}
 	error = json_read_string(members[DOCUMENT_VERSION], version);

@@ -25,8 +25,10 @@
 #define NODE_OVERHEAD 16
 /* What fails ahead may do so again: for so long walkers do without. */
 #define AHEAD_PAUSE_MS 5000
-/* So many folders are fetched by themselves; who wants more is better served with the binder. */
+/* So many folders are fetched by themselves; who wants more is better served with the binder. And
+ * while there are no more entries than that, since each is read again for the next folder. */
 #define FOLDERS_APART_MAX 3
+#define ENTRIES_APART_MAX 500
 
 static struct resource **part_bucket(struct tree *tree, uint64_t ino)
 {
@@ -290,7 +292,7 @@ static void publish(struct resource *resource, struct listing *listing)
 	static uint64_t publications;
 	struct tree *tree = resource->tree;
 	bool is_ahead = resource->ahead_bytes > 0;
-	/* To what is there already, and keeps its age. */
+	/* It was added to a listing, whose age stays. */
 	bool is_added = !listing_is_whole(listing) && resource->fetched != TREE_NAMES;
 
 	/* Being listed for the first time is no change of the top. */
@@ -392,10 +394,9 @@ static uint64_t extent(const struct resource *resource, uint64_t need)
 		return TREE_ALL;
 	if (!listing)
 		return need == TREE_NAMES ? TREE_NAMES : TREE_ALL;
-	if (listing_is_whole(listing) || need == TREE_NAMES ||
-	    (resource->fetched == need && !resource->error) ||
+	if (listing_is_whole(listing) || need == TREE_NAMES || resource->fetched == need ||
 	    tree_resource_age_ms(resource) > resource->tree->ttl_ms || !find_dir(listing, need) ||
-	    complete_dirs(listing) >= FOLDERS_APART_MAX)
+	    complete_dirs(listing) >= FOLDERS_APART_MAX || listing->entry_count > ENTRIES_APART_MAX)
 		return TREE_ALL;
 	return need;
 }
@@ -413,8 +414,8 @@ static int start(struct resource *resource, uint64_t need, bool foreground)
 	struct fetch *less = resource->fetch;
 	int error;
 
-	if (less &&
-	    (need == TREE_NAMES || resource->fetched == need || resource->fetched == TREE_ALL)) {
+	if (less && (!foreground || need == TREE_NAMES || resource->fetched == need ||
+		     resource->fetched == TREE_ALL)) {
 		if (foreground)
 			fetch_promote(less);
 		return 0;
@@ -473,7 +474,7 @@ int tree_access(struct tree *tree, struct resource *resource, uint64_t need, boo
 	int64_t age = there ? tree_resource_age_ms(resource) : INT64_MAX;
 	int error;
 
-	if (waited && resource->listing && !resource->error && !resource->fetch) {
+	if (waited && resource->listing && !resource->error && !resource->missed_error) {
 		/* What was waited for is served even if ttl is shorter than the fetch took. */
 		if (there)
 			return serve(resource, true, ret_listing);

@@ -52,6 +52,14 @@ def read_folder(path):
     return found
 
 
+def works(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError:
+        return False
+    return True
+
+
 def cost(sim, call, *arguments):
     """What a call asks of the API, what it sets off included."""
     sim.settle()
@@ -92,6 +100,41 @@ def test_odd_names_and_places():
                 assert read_folder(mount / "binders" / folder) == inside(tree, folder), folder
 
 
+@pytest.mark.parametrize("tab_filter", ["exact", "top", "none"])
+def test_many_readers_of_one_folder(sim, tab_filter):
+    """Nobody is told that the time is over because another has begun to fetch the rest."""
+    sim.set(tab_filter=tab_filter, latency_ms=20)
+    tree = expected_tree(sim)
+    folder = folders_of(tree)[1][-1]
+    with mounted(sim) as mount, concurrent.futures.ThreadPoolExecutor(30) as pool:
+        listed = [pool.submit(os.listdir, mount / "binders" / folder) for _ in range(30)]
+        assert all(sorted(each.result(20)) == sorted(inside(tree, folder)) for each in listed)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_server_that_refuses_the_search_by_folder(sim, status):
+    tree = expected_tree(sim)
+    folder = folders_of(tree)[1][0]
+    with mounted(sim) as mount:
+        sim.fault("search", "status", status=status)
+        assert sorted(os.listdir(mount / "binders" / folder)) == sorted(inside(tree, folder))
+
+
+def test_what_failed_for_a_folder_alone_is_tried_with_the_binder(sim):
+    tree = expected_tree(sim)
+    folder = folders_of(tree)[1][0]
+    with mounted(sim, "timeout=1") as mount:
+        os.stat(mount / "binders" / folder)
+        sim.fault("search", "status", status=500, times=-1)
+        with pytest.raises(OSError):
+            os.listdir(mount / "binders" / folder)
+        assert "metadataelements" not in api_requests(sim)
+        sim.clear()
+        wait_until(lambda: works(os.listdir, mount / "binders" / folder))
+        assert sorted(os.listdir(mount / "binders" / folder)) == sorted(inside(tree, folder))
+        assert api_requests(sim)["metadataelements"] == 1
+
+
 def test_what_a_folder_costs(sim):
     folders = folders_of(expected_tree(sim))[1]
     for depth in (1, 2, 3):
@@ -130,7 +173,8 @@ def test_a_name_that_is_not_there(sim):
         os.listdir(mount / "binders" / folders[0])
         assert cost(sim, os.path.exists, mount / "binders" / folders[0] / "nothing") == {}
         assert not os.path.exists(mount / "binders" / folders[0] / "nothing")
-        # At the binder's top there may be documents, which are not known yet.
+        # At the binder's top there may be documents, which are not known yet, but none that is hidden.
+        assert cost(sim, os.path.exists, mount / "binders" / binder / ".git") == {}
         assert cost(sim, os.path.exists, mount / "binders" / binder / "nothing") == WHOLE
         assert not os.path.exists(mount / "binders" / binder / "nothing")
 
@@ -179,6 +223,24 @@ def test_who_wants_the_binder_does_not_wait_for_the_folder(sim):
         assert sorted(names) == sorted(inside(tree, binder))
         assert sorted(waiting.result(10)) == sorted(inside(tree, folders[0]))
         sim.clear()
+
+
+def test_who_is_served_an_old_folder_keeps_nobody_from_another(sim):
+    tree = expected_tree(sim)
+    _, (first, second, *_) = folders_of(tree)
+    with mounted(sim, "ttl=0.3", "timeout=20") as mount, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        os.listdir(mount / "binders" / first)
+        os.stat(mount / "binders" / second)
+        listed_s = time.monotonic()
+        sim.settle()
+        sim.fault("search", "hang")
+        waiting = pool.submit(os.listdir, mount / "binders" / second)
+        wait_until(lambda: sim.stats()["in_flight"] == 1)
+        wait_until(lambda: time.monotonic() > listed_s + 0.3)  # the first is past ttl
+        os.listdir(mount / "binders" / first)
+        assert "metadataelements" not in api_requests(sim)
+        sim.clear()
+        assert sorted(waiting.result(10)) == sorted(inside(tree, second))
 
 
 def test_a_folder_that_is_gone(sim):

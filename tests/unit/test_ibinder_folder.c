@@ -49,6 +49,12 @@ static void run_folder(const char *folder, const struct row *rows, size_t count)
 	" {\"MetadataFilters\":[{\"metadataElementId\":\"GLOBAL_BinderId\",\"valueId\":\"B\"},"    \
 	"{\"metadataElementId\":\"GLOBAL_TabId\",\"valueId\":\"" id "\"}]}\n"
 
+#define DOC_OF_TAB(id, folder, tab)                                                                \
+	"{\"id\":\"" id "\",\"fileName\":\"" id ".pdf\",\"folderId\":\"" folder "\",\"metadata\":" \
+	"[{\"metadataElementId\":\"GLOBAL_TabId\",\"valueId\":\"" tab "\"}]}"
+
+#define DOC_AT(id, folder) DOC_OF_TAB(id, folder, folder)
+
 static void run_names(void)
 {
 	RUN_FOLDER("", {DRIVE_URL, "[" DIR("F1") "," DIR("F2") "]", 0});
@@ -78,11 +84,11 @@ static void test_a_folder_costs_its_pages_and_its_folders(void **state)
 	RUN_FOLDER("F1",
 		   {PAGE_URL("1"),
 		    PAGE("4", "3",
-			 DOC_IN("1", "\"F1\"") "," DOC_IN("2", "\"F1\"") ","
+			 DOC_AT("1", "F1") "," DOC_AT("2", "F1") ","
 			 /* Perhaps those of folders below are found too. */
-			 DOC_IN("9", "\"F3\"")),
+			 DOC_AT("9", "F3")),
 		    0},
-		   {PAGE_URL("2"), PAGE("4", "3", DOC_IN("4", "\"F1\"")), 0},
+		   {PAGE_URL("2"), PAGE("4", "3", DOC_AT("4", "F1")), 0},
 		   {SUB_URL("F1"), "[" DIR("F3") "]", 0});
 	assert_string_equal(buf_str(&run.log),
 			    PAGE_URL("1") FOLDER_SEARCH("F1") SUB_URL("F1") "\n" PAGE_URL("2")
@@ -100,9 +106,9 @@ static void test_what_is_known_is_carried_over(void **state)
 {
 	(void)state;
 	run_names();
-	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_IN("1", "\"F1\"")), 0},
+	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("1", "F1")), 0},
 		   {SUB_URL("F1"), "[" DIR("F3") "]", 0});
-	RUN_FOLDER("F3", {PAGE_URL("1"), PAGE("1", "3", DOC_IN("3", "\"F3\"")), 0},
+	RUN_FOLDER("F3", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("3", "F3")), 0},
 		   {SUB_URL("F3"), "[]", 0});
 	assert_int_equal(run.requests, 2);
 	assert_true(is_complete("dir F1"));
@@ -119,7 +125,7 @@ static void test_an_empty_answer_alone_proves_nothing(void **state)
 	run_names();
 	RUN_FOLDER("F1", NO_DOCUMENTS, {SUB_URL("F1"), "[" DIR("F3") "]", 0});
 	assert_false(is_complete("dir F1"));
-	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_IN("1", "\"F1\"")), 0},
+	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("1", "F1")), 0},
 		   {SUB_URL("F1"), "[" DIR("F3") "]", 0});
 	assert_true(is_complete("dir F1"));
 	RUN_FOLDER("F2", NO_DOCUMENTS, {SUB_URL("F2"), "[]", 0});
@@ -127,7 +133,7 @@ static void test_an_empty_answer_alone_proves_nothing(void **state)
 	/* But that was at the top. */
 	RUN_FOLDER("F3", NO_DOCUMENTS, {SUB_URL("F3"), "[" DIR("F4") "]", 0});
 	assert_false(is_complete("dir F1/dir F3"));
-	RUN_FOLDER("F3", {PAGE_URL("1"), PAGE("1", "3", DOC_IN("3", "\"F3\"")), 0},
+	RUN_FOLDER("F3", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("3", "F3")), 0},
 		   {SUB_URL("F3"), "[" DIR("F4") "]", 0});
 	assert_true(is_complete("dir F1/dir F3"));
 	RUN_FOLDER("F4", NO_DOCUMENTS, {SUB_URL("F4"), "[]", 0});
@@ -138,28 +144,52 @@ static void test_an_empty_answer_alone_proves_nothing(void **state)
 	assert_false(is_complete("dir F2"));
 }
 
-#define DOC_OF_TAB(id, folder, tab)                                                                \
-	"{\"id\":\"" id "\",\"fileName\":\"" id ".pdf\",\"folderId\":\"" folder "\",\"metadata\":" \
-	"[{\"metadataElementId\":\"GLOBAL_TabId\",\"valueId\":\"" tab "\"}]}"
+/* With one document that is not found by its folder's id there may be others. */
+static void check_not_trusted(const char *document)
+{
+	char page[400];
 
-static void test_where_a_tab_is_not_the_folder_those_below_come_with_the_binder(void **state)
+	snprintf(page, sizeof(page), PAGE("2", "3", DOC_AT("2", "F2") ",%s"), document);
+	run_names();
+	RUN_FOLDER("F2", {PAGE_URL("1"), page, 0}, {SUB_URL("F2"), "[" DIR("F5") "]", 0});
+	assert_false(is_complete("dir F2"));
+	RUN_FOLDER("F1", NO_FOLDERS, NO_METADATA, NO_DOCUMENTS);
+	assert_true(listing_is_whole(run.listing));
+	provider_ibinder.forget(run.provider);
+}
+
+static void test_where_a_tab_is_not_the_folder_the_binder_comes(void **state)
 {
 	(void)state;
+	check_not_trusted(DOC_OF_TAB("5", "F5", "F2"));
+	check_not_trusted(DOC_IN("5", "\"F5\""));
 	run_names();
-	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_OF_TAB("1", "F1", "F1")), 0},
-		   {SUB_URL("F1"), "[" DIR("F3") "]", 0});
+	RUN_FOLDER("F2", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("2", "F2")), 0},
+		   {SUB_URL("F2"), "[]", 0});
+	assert_true(is_complete("dir F2"));
+}
+
+/* A server may know no such search. */
+static void test_a_search_that_is_refused(void **state)
+{
+	static const int statuses[] = {400, 403, 404};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		run_names();
+		RUN_FOLDER("F1", {PAGE_URL("1"), "", statuses[i]}, {SUB_URL("F1"), "[]", 0});
+		assert_false(is_complete("dir F1"));
+	}
+	/* A page that is missing is as bad, whatever was found before. */
+	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("1", "F1")), 0},
+		   {SUB_URL("F1"), "[]", 0});
+	assert_true(is_complete("dir F1"));
 	RUN_FOLDER("F2",
 		   {PAGE_URL("1"),
-		    PAGE("2", "3", DOC_OF_TAB("2", "F2", "F2") "," DOC_OF_TAB("5", "F5", "F2")), 0},
-		   {SUB_URL("F2"), "[" DIR("F5") "]", 0});
-	assert_true(is_complete("dir F2"));
-	RUN_FOLDER("F3", {DRIVE_URL, "[" DIR("F1") "," DIR("F2") "]", 0}, NO_METADATA,
-		   {PAGE_URL("1"), PAGE("1", "3", DOC_OF_TAB("3", "F3", "F1")), 0},
-		   {SUB_URL("F1"), "[" DIR("F3") "]", 0}, {SUB_URL("F2"), "[]", 0},
-		   {SUB_URL("F3"), "[]", 0});
-	assert_true(listing_is_whole(run.listing));
-	assert_true(is_complete("dir F1/dir F3"));
-	assert_non_null(at_path(&run, "dir F1/dir F3/3.pdf.json"));
+		    PAGE("4", "3", DOC_AT("2", "F2") "," DOC_AT("3", "F2") "," DOC_AT("4", "F2")),
+		    0},
+		   {PAGE_URL("2"), "", 403}, {SUB_URL("F2"), "[]", 0});
+	assert_false(is_complete("dir F2"));
 }
 
 static void test_a_folder_that_is_not_known_comes_with_the_binder(void **state)
@@ -170,16 +200,18 @@ static void test_a_folder_that_is_not_known_comes_with_the_binder(void **state)
 	assert_true(listing_is_whole(run.listing));
 }
 
-static void test_a_server_without_the_call_for_folders(void **state)
+/* That one folder is gone says nothing of the call. */
+static void test_a_folder_that_is_gone_does_not_end_the_call_for_folders(void **state)
 {
 	(void)state;
 	run_names();
-	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_IN("1", "\"F1\"")), 0},
+	RUN_FOLDER("F1", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("1", "F1")), 0},
 		   {SUB_URL("F1"), "", 404});
 	assert_true(is_complete("dir F1"));
-	RUN_FOLDER("F2", {PAGE_URL("1"), PAGE("1", "3", DOC_IN("2", "\"F2\"")), 0});
-	assert_int_equal(run.requests, 1);
-	assert_true(is_complete("dir F2"));
+	RUN_FOLDER("F2", {PAGE_URL("1"), PAGE("1", "3", DOC_AT("2", "F2")), 0},
+		   {SUB_URL("F2"), "[" DIR("F3") "]", 0});
+	assert_int_equal(run.requests, 2);
+	assert_non_null(at_path(&run, "dir F2/dir F3"));
 }
 
 int main(void)
@@ -190,9 +222,10 @@ int main(void)
 		TEST(test_a_folder_costs_its_pages_and_its_folders),
 		TEST(test_what_is_known_is_carried_over),
 		TEST(test_an_empty_answer_alone_proves_nothing),
-		TEST(test_where_a_tab_is_not_the_folder_those_below_come_with_the_binder),
+		TEST(test_where_a_tab_is_not_the_folder_the_binder_comes),
+		TEST(test_a_search_that_is_refused),
 		TEST(test_a_folder_that_is_not_known_comes_with_the_binder),
-		TEST(test_a_server_without_the_call_for_folders),
+		TEST(test_a_folder_that_is_gone_does_not_end_the_call_for_folders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
