@@ -50,8 +50,8 @@ static char *buf_move(struct buf *buf, size_t cap)
 	return data;
 }
 
-/* Makes room for `more` bytes and the NUL. */
-static int buf_reserve(struct buf *buf, size_t more)
+/* And for the NUL. */
+int buf_reserve(struct buf *buf, size_t more)
 {
 	if (buf->error)
 		return buf->error;

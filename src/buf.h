@@ -27,6 +27,8 @@ void buf_reset(struct buf *buf);
 void buf_wipe(struct buf *buf);
 
 /* All return 0, -ENOMEM, or -EFBIG when the bound would be passed. */
+/* Makes room for so many more bytes, which are then appended without growing. */
+int buf_reserve(struct buf *buf, size_t more);
 int buf_append(struct buf *buf, const void *data, size_t len);
 int buf_append_str(struct buf *buf, const char *str);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -21,6 +21,8 @@
 /* A whole transfer may take this many times the timeout. */
 #define TRANSFER_TIMEOUTS     6
 #define TRANSFERS_CONNECT_MAX 256L
+/* Room is made at once for a body that says to be so long: a server may lie. */
+#define BODY_EXPECTED_MAX (1024 * 1024)
 /* Document bytes come in larger pieces than answers. */
 #define STORAGE_RECEIVE_BYTES (256 * 1024L)
 
@@ -350,6 +352,17 @@ static size_t have_enough(struct http_transfer *transfer, size_t len)
 	return 0;
 }
 
+/* A body that grew by doubling would be copied and overwritten twice. */
+static void expect_body(struct http_transfer *transfer)
+{
+	curl_off_t length = -1;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length > 0)
+		buf_reserve(&transfer->response.body,
+			    length < BODY_EXPECTED_MAX ? (size_t)length : BODY_EXPECTED_MAX);
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 {
 	struct http_transfer *transfer = data;
@@ -358,6 +371,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 		return give_to_sink(transfer, bytes, size * count);
 	if (transfer->sink && transfer->response.body.len + size * count > HTTP_STORAGE_TEXT_MAX)
 		return have_enough(transfer, size * count);
+	if (!transfer->response.body.data)
+		expect_body(transfer);
 	/* Anything but the full count ends the transfer; body.error says why. */
 	return buf_append(&transfer->response.body, bytes, size * count) ? 0 : size * count;
 }
