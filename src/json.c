@@ -611,20 +611,6 @@ int json_get_int(struct json object, const char *key, int64_t *ret_value)
 
 /* ---- Re-indenting. ---- */
 
-/* Whether the container at `at` holds no other one. Looks no further than the first it meets, so
- * asking it of every container in a text reads no byte twice. */
-static bool holds_only_scalars(const char *at, const char *end)
-{
-	for (at++;; at++) {
-		if (*at == '"')
-			at = string_end(at, end);
-		if (*at == '{' || *at == '[')
-			return false;
-		if (*at == '}' || *at == ']')
-			return true;
-	}
-}
-
 /* As buf_append, but the NUL behind the text is left to the last one. */
 static void put(struct buf *out, const char *bytes, size_t len)
 {
@@ -649,7 +635,11 @@ int json_indent(struct json value, struct buf *out)
 {
 	const char *end = value.text + value.len;
 	int depth = 0;
-	bool one_line = false; /* inside a container without others in it */
+	/* Inside a container that has held no other so far. If one comes, what was written of it is
+	 * taken back and written anew: up to there, so no byte is read more than twice. */
+	bool one_line = false;
+	const char *opened = value.text; /* it began here, */
+	size_t opened_len = 0;		 /* and with so much written */
 
 	/* Errors stick to the buffer: one check at the end will do. */
 	for (const char *at = value.text; at < end;) {
@@ -662,10 +652,18 @@ int json_indent(struct json value, struct buf *out)
 			break;
 		case '{':
 		case '[':
-			put(out, token, 1);
-			one_line = holds_only_scalars(token, end);
-			if (!one_line)
+			if (one_line) {
+				one_line = false;
+				at = opened;
+				if (!out->error)
+					out->len = opened_len;
 				put_line(out, ++depth);
+				break;
+			}
+			put(out, token, 1);
+			one_line = true;
+			opened = at;
+			opened_len = out->len;
 			break;
 		case '}':
 		case ']':
