@@ -423,7 +423,8 @@ int tree_fetch_ahead(struct tree *tree, const struct listing *top,
 	    loop_now_ms() < tree->ahead_since_ms || fetcher_failing_since(tree->fetcher) ||
 	    fetcher_pause_ms(tree->fetcher) > 0)
 		return -EAGAIN;
-	if (entry->dir != LISTING_ELSEWHERE || tree_part_get(tree, top, entry, &part))
+	if (entry->type != LISTING_DIR || entry->dir != LISTING_ELSEWHERE ||
+	    tree_part_get(tree, top, entry, &part))
 		return 0;
 	if (!part->fetch && tree_resource_age_ms(part) > tree->ttl_ms + tree->stale_ms &&
 	    !refusal(part) && start(part, false) == 0) {
