@@ -554,9 +554,7 @@ static int assign(struct listing_builder *builder, const uint32_t *order, uint32
 			.id_len = item->id_len,
 			.hash = item->ino,
 			.suffix = item->suffix,
-			.content_suffix = item->content == LISTING_NO_CONTENT
-						  ? NULL
-						  : builder->content_suffix,
+			.content_suffix = *item->suffix ? builder->content_suffix : NULL,
 		};
 	}
 	error = names_assign(entries, entry_count, reserved, reserved_count);
