@@ -241,12 +241,15 @@ static int add_object(struct provider_task *task, struct json content)
 static bool may_plan(const struct provider_task *task)
 {
 	size_t under_way = task->page_count - task->answered;
-	size_t ahead = task->answered < PAGES_AHEAD_MAX ? task->answered : PAGES_AHEAD_MAX;
+	size_t expected = task->provider->total / task->page_length;
+	size_t ahead = task->answered > expected ? task->answered - expected : 1;
 
 	if (task->page_count == 0)
 		return true;
 	if (task->answered == 0 || task->offset >= task->end)
 		return false;
+	if (ahead > PAGES_AHEAD_MAX)
+		ahead = PAGES_AHEAD_MAX;
 	return task->offset < task->provider->total || under_way < ahead;
 }
 

@@ -163,59 +163,53 @@ static int take_address(struct provider *provider, struct json answer, struct pr
 	return 0;
 }
 
-static int auth_answer(struct provider *provider, const struct http_response *response,
-		       struct json answer, int64_t wall_now_s, struct provider_grant *grant)
+/* What a good answer brings. -ENOENT: no addresses. */
+static int take_answer(struct provider *provider, const struct http_response *response,
+		       int64_t wall_now_s, struct provider_grant *grant)
 {
-	int error;
+	bool has_token = grant->step == STEP_AUTH || grant->step == STEP_REFRESH;
+	struct json answer;
+	int error = 0;
 
-	if (response->status == 400 || response->status == 401 || response->status == 403)
-		return -EACCES;
-	if (response->status != 200)
+	if (response->status != 200 ||
+	    json_parse(buf_str(&response->body), response->body.len, &answer))
 		return -EBADMSG;
-	error = take_token(provider, answer, wall_now_s, grant);
-	if (!error)
+	if (has_token)
+		error = take_token(provider, answer, wall_now_s, grant);
+	if (!error && grant->step != STEP_REFRESH)
 		error = take_address(provider, answer, grant);
-	if (error != -ENOENT)
-		return error;
-	grant->step = STEP_APIS_AFTER_AUTH;
-	return -EAGAIN;
+	return error;
 }
 
-/* Whatever is wrong with the token there was: /auth gives another. */
-static int begin_anew(struct provider_grant *grant)
+/* The conversation goes on with that step. */
+static int go_on(struct provider_grant *grant, enum step step)
 {
-	secret_fini(&grant->token);
-	grant->problem = NULL;
-	grant->step = STEP_AUTH;
+	grant->step = step;
 	return -EAGAIN;
 }
 
 int inbenta_token_answer(struct provider *provider, const struct http_response *response,
 			 int64_t wall_now_s, struct provider_grant *grant)
 {
-	struct json answer = {0};
-	int error = json_parse(buf_str(&response->body), response->body.len, &answer);
+	bool is_auth = grant->step == STEP_AUTH;
+	long status = response->status;
+	int error;
 
-	if (error)
-		answer = (struct json){0};
-	if (grant->step == STEP_AUTH)
-		return auth_answer(provider, response, answer, wall_now_s, grant);
-	if (response->status != 200)
-		error = -EBADMSG;
-	if (!error && grant->step == STEP_REFRESH)
-		error = take_token(provider, answer, wall_now_s, grant);
-	else if (!error)
-		error = take_address(provider, answer, grant);
+	if (is_auth && (status == 400 || status == 401 || status == 403))
+		return -EACCES;
+	error = take_answer(provider, response, wall_now_s, grant);
 	if (error == -ENOMEM)
 		return error;
-	if (error && grant->step == STEP_APIS_AFTER_AUTH)
+	if (!error)
+		return grant->step == STEP_REFRESH ? go_on(grant, STEP_APIS) : 0;
+	if (is_auth && error == -ENOENT)
+		return go_on(grant, STEP_APIS_AFTER_AUTH);
+	if (is_auth || grant->step == STEP_APIS_AFTER_AUTH)
 		return -EBADMSG;
-	if (error)
-		return begin_anew(grant);
-	if (grant->step != STEP_REFRESH)
-		return 0;
-	grant->step = STEP_APIS;
-	return -EAGAIN;
+	/* Whatever is wrong with the token there was: /auth gives another. */
+	secret_fini(&grant->token);
+	grant->problem = NULL;
+	return go_on(grant, STEP_AUTH);
 }
 
 /* --- Refusals --- */
