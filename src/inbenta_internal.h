@@ -30,7 +30,10 @@ struct provider {
 
 struct inbenta_page {
 	uint64_t offset; /* counts contents from 0 */
-	uint64_t length;
+	uint64_t length; /* as asked for */
+	uint64_t count;	 /* of contents that came */
+	uint64_t first;	 /* hash of the id of the first of them, */
+	uint64_t last;	 /* and of the last */
 };
 
 struct provider_task {
@@ -49,8 +52,7 @@ struct provider_task {
 	uint64_t offset;      /* of the next page to be planned; 0: it is the first */
 	uint64_t end;	      /* of contents, as far as known; UINT64_MAX before */
 	size_t found;	      /* contents so far */
-	unsigned int rereads;
-	bool shifted; /* contents came, went or moved between pages */
+	bool is_reread;
 };
 
 /* The tag of the first page's request; that of other requests is 0. */

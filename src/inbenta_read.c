@@ -4,6 +4,7 @@
  * Fails with -EBADMSG where an answer is not what is known of it, -EFBIG past a bound. */
 #include "cleanup.h"
 #include "date.h"
+#include "hash.h"
 #include "inbenta_internal.h"
 
 #include <errno.h>
@@ -17,8 +18,6 @@
 #define PAGES_AHEAD_MAX 8
 /* A hostile or broken server must not keep a task going for ever. */
 #define PAGES_MAX 100000
-/* Pages are read again this often when contents moved between them meanwhile. */
-#define REREADS_MAX 2
 
 /* --- Values --- */
 
@@ -197,7 +196,7 @@ static int keep_categories(struct provider_task *task, const char *id, struct js
 }
 
 /* One of a page. */
-static int add_listed(struct provider_task *task, struct json content)
+static int add_listed(struct provider_task *task, struct inbenta_page *page, struct json content)
 {
 	struct json members[CONTENT_MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
@@ -207,11 +206,11 @@ static int add_listed(struct provider_task *task, struct json content)
 	error = read_id(members[CONTENT_ID], &id);
 	if (error)
 		return error;
-	if (listing_builder_has(task->builder, LISTING_KIND_DOCUMENT, id.data)) {
-		if (task->rereads == 0)
-			task->shifted = true;
+	page->last = hash_mix(hash_string(HASH_START, id.data));
+	if (page->count++ == 0)
+		page->first = page->last;
+	if (listing_builder_has(task->builder, LISTING_KIND_DOCUMENT, id.data))
 		return 0;
-	}
 	task->found++;
 	error = add_content(task, LISTING_KIND_DOCUMENT, id.data, content, members);
 	return error ? error : keep_categories(task, id.data, members[CONTENT_CATEGORIES]);
@@ -233,24 +232,34 @@ static int add_object(struct provider_task *task, struct json content)
 	return add_content(task, LISTING_KIND_OBJECT, id.data, content, members);
 }
 
-/* --- Pages --- */
+/* --- Pages ---
+ *
+ * No answer tells how many contents there are, nor that some came or went while pages were read,
+ * when one may slip from a page not yet read to one already read. So each page begins with the
+ * last content of the one before it: if it does not, all are read once more, and what is there
+ * already is skipped. */
 
-/* Whether another page should be asked for: no answer tells how many there are, but whether there
- * are more. So what the latest listing had is asked for at once, and beyond that the more pages
- * the more have come. */
+/* How many contents a page has in common with the next. */
+static uint64_t overlap(const struct provider_task *task)
+{
+	return task->page_length > 1 ? 1 : 0;
+}
+
+/* Whether another page should be asked for: the answers tell whether there are more. What the
+ * latest listing had is asked for at once, and beyond that the more pages the more have come. */
 static bool may_plan(const struct provider_task *task)
 {
-	size_t under_way = task->page_count - task->answered;
-	size_t expected = task->provider->total / task->page_length;
-	size_t ahead = task->answered > expected ? task->answered - expected : 1;
+	uint64_t expected = task->provider->total / (task->page_length - overlap(task));
+	uint64_t ahead = task->answered > expected ? (task->answered - expected + 1) / 2 : 1;
+	uint64_t fresh = task->offset + overlap(task); /* the first that would be new */
 
 	if (task->page_count == 0)
 		return true;
-	if (task->answered == 0 || task->offset >= task->end)
+	if (task->answered == 0 || fresh >= task->end)
 		return false;
 	if (ahead > PAGES_AHEAD_MAX)
 		ahead = PAGES_AHEAD_MAX;
-	return task->offset < task->provider->total || under_way < ahead;
+	return fresh < task->provider->total || task->page_count - task->answered < ahead;
 }
 
 /* A power of two is full. */
@@ -268,33 +277,56 @@ static int plan_page(struct provider_task *task, uint64_t offset, uint64_t lengt
 			return -ENOMEM;
 		task->pages = pages;
 	}
-	task->pages[task->page_count++] = (struct inbenta_page){offset, length};
+	task->pages[task->page_count++] = (struct inbenta_page){.offset = offset, .length = length};
 	return 0;
 }
 
 int inbenta_next_page(struct provider_task *task, const struct inbenta_page **ret_page)
 {
 	if (task->page_next == task->page_count) {
-		int error =
-			may_plan(task) ? plan_page(task, task->offset, task->page_length) : -EAGAIN;
+		int error = may_plan(task) ? plan_page(task, task->offset, task->page_length)
+					   : -EAGAIN;
 
 		if (error)
 			return error;
-		task->offset += task->page_length;
+		task->offset += task->page_length - overlap(task);
 	}
 	*ret_page = &task->pages[task->page_next++];
 	return 0;
 }
 
-/* When contents came or went while the pages were read, one may have slipped from a page not yet
- * read to one already read: then all are read once more, and what is there already is skipped. */
+static int compare_pages(const void *a, const void *b)
+{
+	uint64_t left = ((const struct inbenta_page *)a)->offset;
+	uint64_t right = ((const struct inbenta_page *)b)->offset;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Whether each page went on where the one before it ended. Sorts the pages. */
+static bool is_seamless(struct provider_task *task)
+{
+	size_t i;
+
+	qsort(task->pages, task->page_count, sizeof(*task->pages), compare_pages);
+	for (i = 0; overlap(task) && i + 1 < task->page_count; i++) {
+		const struct inbenta_page *page = &task->pages[i];
+		const struct inbenta_page *next = &task->pages[i + 1];
+
+		if (next->count == 0 && next->offset >= task->end)
+			continue; /* asked for in vain */
+		if (page->offset + page->count != next->offset + 1 || page->last != next->first)
+			return false;
+	}
+	return true;
+}
+
 static void maybe_reread(struct provider_task *task)
 {
-	if (!task->shifted || task->answered < task->page_count || task->offset < task->end ||
-	    task->rereads >= REREADS_MAX)
+	if (task->answered < task->page_count || task->offset + overlap(task) < task->end ||
+	    task->is_reread || is_seamless(task))
 		return;
-	task->rereads++;
-	task->shifted = false;
+	task->is_reread = true;
 	task->page_count = 0;
 	task->page_next = 0;
 	task->answered = 0;
@@ -302,35 +334,36 @@ static void maybe_reread(struct provider_task *task)
 	task->end = UINT64_MAX;
 }
 
-/* A page that held `count` contents, of which `fresh` were not known yet. */
-static int note_page(struct provider_task *task, size_t index, uint64_t count, uint64_t fresh,
+/* A page is here, in which `fresh` contents were not known yet. */
+static int note_page(struct provider_task *task, const struct inbenta_page *page, uint64_t fresh,
 		     bool more)
 {
-	struct inbenta_page page = task->pages[index];
-	uint64_t end = page.offset + count;
+	uint64_t count = page->count;
+	uint64_t end = page->offset + count;
 	int error = 0;
 
 	task->answered++;
 	/* It would go on for ever. */
-	if (more && (count == 0 || (fresh == 0 && task->rereads == 0)))
+	if (more && (count == 0 || (fresh == 0 && !task->is_reread)))
 		return -EBADMSG;
 	if (!more && end < task->end)
 		task->end = end;
-	if (more && page.offset == 0) {
-		task->page_length = count; /* the server may have shorter pages, or others */
-		task->offset = count;
-	} else if (more && count < page.length) {
-		error = plan_page(task, end, page.length - count);
+	if (page->offset == 0) {
+		if (more)
+			task->page_length = count; /* the server may have others */
+		task->offset = count - (more ? overlap(task) : 0);
+	} else if (more && count < page->length) {
+		error = plan_page(task, end - overlap(task), page->length - count + overlap(task));
 	}
 	if (!error)
 		maybe_reread(task);
 	return error;
 }
 
-static int read_more(struct json more, size_t count, uint64_t length, bool *ret_more)
+static int read_more(struct json more, const struct inbenta_page *page, bool *ret_more)
 {
 	if (!more.text || json_type(more) == JSON_NULL)
-		*ret_more = count >= length;
+		*ret_more = page->count >= page->length;
 	else if (json_type(more) == JSON_BOOL)
 		*ret_more = *more.text == 't';
 	else
@@ -350,7 +383,8 @@ int inbenta_task_answer(struct provider_task *task, uint64_t tag,
 	struct json answer;
 	struct json_iter iter;
 	size_t found = task->found;
-	size_t count = 0;
+	struct inbenta_page *page =
+		tag >= INBENTA_TAG_PAGES ? &task->pages[tag - INBENTA_TAG_PAGES] : NULL;
 	bool more;
 	int error = 0;
 
@@ -359,16 +393,14 @@ int inbenta_task_answer(struct provider_task *task, uint64_t tag,
 	json_get_members(answer, keys, MEMBERS, members);
 	if (!is_type(members[RESULTS], JSON_ARRAY))
 		return -EBADMSG;
-	for (iter = json_iterate(members[RESULTS]); !error && json_next(&iter); count++)
-		error = tag >= INBENTA_TAG_PAGES      ? add_listed(task, iter.value)
+	for (iter = json_iterate(members[RESULTS]); !error && json_next(&iter);)
+		error = page			      ? add_listed(task, page, iter.value)
 			: task->level == PROVIDER_TOP ? add_category(task, iter.value)
 						      : add_object(task, iter.value);
-	if (error || tag < INBENTA_TAG_PAGES)
+	if (error || !page)
 		return error;
-	error = read_more(members[HAS_MORE], count, task->pages[tag - INBENTA_TAG_PAGES].length,
-			  &more);
-	return error ? error
-		     : note_page(task, tag - INBENTA_TAG_PAGES, count, task->found - found, more);
+	error = read_more(members[HAS_MORE], page, &more);
+	return error ? error : note_page(task, page, task->found - found, more);
 }
 
 /* --- Places --- */
