@@ -44,7 +44,8 @@ struct token {
 	uint64_t serial;	     /* of the token */
 	int64_t renew_ms;	     /* when it is to be renewed */
 	int64_t dead_ms;	     /* when it must no longer be sent */
-	int64_t rejected_ms;	     /* when a refusal last had a token asked for; 0 before */
+	/* When a refusal of that kind last had a token asked for; 0 before. */
+	int64_t rejected_ms[PROVIDER_REFUSAL_ADDRESS + 1];
 	int64_t backoff_ms;
 	int64_t allowed_ms; /* until then the server asked to be left alone */
 	int error;	    /* of the last try */
@@ -297,9 +298,9 @@ bool token_reject(struct token *token, uint64_t serial, enum provider_refusal wh
 		token->misled = true;
 		return true;
 	}
-	if (token->rejected_ms && now_ms - token->rejected_ms < TOKEN_REJECT_PAUSE_MS)
+	if (token->rejected_ms[why] && now_ms - token->rejected_ms[why] < TOKEN_REJECT_PAUSE_MS)
 		return false;
-	token->rejected_ms = now_ms;
+	token->rejected_ms[why] = now_ms;
 	token->misled = is_address;
 	if (!is_address)
 		secret_fini(&token->bearer);
