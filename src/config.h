@@ -19,7 +19,8 @@
 
 enum config_mode { CONFIG_MOUNT, CONFIG_CHECK, CONFIG_DEMO, CONFIG_HELP, CONFIG_VERSION };
 
-/* Where the client secret comes from; one of them is set. Kept so that SIGHUP can read it again. */
+/* Where the client's secret comes from; one of them is set. Kept so that SIGHUP can read it again.
+ */
 enum config_secret_source {
 	CONFIG_SECRET_NONE,
 	CONFIG_SECRET_ENVIRONMENT,
@@ -28,6 +29,9 @@ enum config_secret_source {
 	CONFIG_SECRET_FILE,
 	CONFIG_SECRET_COMMAND,
 };
+
+/* Whose APIs there are; NULL ends the list. */
+extern const char *const config_providers[];
 
 /* When sizes in files/ are learnt. */
 enum config_sizes { CONFIG_SIZES_LAZY, CONFIG_SIZES_EXACT };
@@ -39,18 +43,27 @@ struct config {
 	char *mountpoint; /* absolute; NULL for --check, --help, --version */
 	char *file;	  /* the configuration file that was read, or NULL */
 
-	char *provider; /* "ibinder" */
+	char *provider; /* one of config_providers */
+	enum config_secret_source secret_source;
+	const char *secret_key; /* the setting that says so; static */
+	char *secret_origin;	/* path or command; NULL for the others */
+
+	/* ibinder */
 	char *tenant_id;
 	char *client_id;
-	enum config_secret_source secret_source;
-	char *secret_origin; /* path or command; NULL for the others */
-
 	char *api_url;	       /* without a trailing slash */
-	char *auth_url;	       /* the whole token endpoint */
 	char *subfolders_path; /* below api_url, with {binder} and {folder}; "" switches the call
 				  off */
-	char *ca_file;	       /* NULL: the system's */
-	char *proxy;	       /* NULL: the environment's, as libcurl reads it */
+	/* inbenta */
+	char *api_key;
+	char *domain;	    /* "https://host", an origin; NULL without a domain key */
+	bool by_domain_key; /* the secret is a domain key */
+	char *domain_key_field;
+	char *answer_attribute;
+
+	char *auth_url; /* iBinder: the whole token endpoint; Inbenta: a base */
+	char *ca_file;	/* NULL: the system's */
+	char *proxy;	/* NULL: the environment's, as libcurl reads it */
 
 	int64_t ttl_ms;
 	int64_t stale_ms;

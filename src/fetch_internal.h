@@ -5,6 +5,7 @@
 
 #include "breaker.h"
 #include "fetch.h"
+#include "pace.h"
 
 #include <sys/queue.h>
 
@@ -13,6 +14,7 @@ struct call {
 	TAILQ_ENTRY(call) link;
 	struct fetch *fetch;
 	struct http_request request;
+	char *path; /* of its URL, below the address; owned */
 	uint64_t tag;
 	struct http_transfer *transfer; /* while SENT */
 	uint64_t token_serial;
@@ -21,7 +23,7 @@ struct call {
 	int64_t due_ms;	  /* while DUE */
 	unsigned int tries;
 	unsigned int limited;
-	bool reauthorised;
+	bool healed[PROVIDER_REFUSAL_ADDRESS + 1]; /* tried again after a refusal of that kind */
 	struct failure last; /* of the try that is being repeated; error 0: none */
 };
 
@@ -62,6 +64,7 @@ struct fetcher {
 	size_t started; /* how many of both are */
 	int64_t pause_until_ms;
 	struct breaker breaker;
+	struct pace pace;
 	struct http_transfer *probe;
 	struct fetch_counters counters;
 	void (*grown)(void *data); /* or NULL; see fetcher_watch */
@@ -89,6 +92,8 @@ void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms);
 void fetcher_widen(struct fetcher *fetcher);
 /* The server asked for that (429): nothing is sent for so long. */
 void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms);
+/* Goes by what an answer says of the allowance. */
+void fetcher_heed(struct fetcher *fetcher, const struct http_response *response);
 /* A try that began then failed on the network or with 5xx. */
 void fetcher_note_failure(struct fetcher *fetcher, int64_t since_ms, int error);
 void fetcher_note_success(struct fetcher *fetcher);

@@ -39,7 +39,6 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 {
 	struct fs_fixed fixed;
 	const struct listing_entry *entry;
-	const struct listing_dir *dir;
 	int error;
 
 	enum listing_view view = fs_view_inside(ino);
@@ -62,10 +61,9 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 		fs_fixed_attr(fs, slot->param.ino, &slot->param.attr, &slot->param.attr_timeout);
 		return 0;
 	}
-	dir = &handle->dir.listing->dirs[handle->dir.index];
-	if (index >= dir->count)
+	entry = fs_view_entry(view, handle->dir.listing, handle->dir.index, index);
+	if (!entry)
 		return -ENOENT;
-	entry = &handle->dir.listing->entries[dir->first + index];
 	slot->name = fs_view_name(view, handle->dir.listing, entry, slot->buffer);
 	if (!slot->name)
 		return -ENODATA;

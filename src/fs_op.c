@@ -250,7 +250,7 @@ static const struct open_handle *open_file(const struct fs *fs, fuse_ino_t ino)
 
 	TAILQ_FOREACH (handle, &fs->handles, link) {
 		if (handle->ino == ino &&
-		    (handle->type == HANDLE_JSON || handle->type == HANDLE_CONTENT))
+		    (handle->type == HANDLE_INLINE || handle->type == HANDLE_CONTENT))
 			return handle;
 	}
 	return NULL;
@@ -295,7 +295,7 @@ static int run_getattr(struct op *op)
 			timeout_s = 0;
 	} else if (!entry) {
 		return error ? error : -ENOENT;
-	} else if (is_old && !op->fs->contents) {
+	} else if (is_old && !op->fs->config->content) {
 		return -ESTALE; /* readers have no handle: another size would mend no page */
 	} else {
 		if (node->type == NODE_CONTENT)
@@ -315,7 +315,7 @@ static int run_getattr(struct op *op)
 
 static int run_readlink(struct op *op)
 {
-	struct buf target = BUF_INIT(2 * NAME_BYTES_MAX);
+	struct buf target = BUF_INIT(FS_LINK_TARGET_MAX);
 	const struct listing_entry *entry;
 	const struct listing *listing;
 	struct node *node = tree_node(op->fs->tree, op->ino);
@@ -334,7 +334,7 @@ static int run_readlink(struct op *op)
 	if (!error)
 		fuse_reply_readlink(op->req, buf_str(&target));
 	buf_reset(&target);
-	return error;
+	return error == -EFBIG ? -ENAMETOOLONG : error;
 }
 
 /* --- Directories --- */
@@ -418,7 +418,7 @@ static int find_file(struct op *op, const struct node *node, const struct listin
 	return is_version_of(op->fs, node, *ret_listing, *ret_entry) ? 0 : -ESTALE;
 }
 
-static int open_json(struct op *op, struct node *node)
+static int open_inline(struct op *op, struct node *node)
 {
 	const struct listing_entry *entry;
 	const struct listing *listing;
@@ -427,11 +427,13 @@ static int open_json(struct op *op, struct node *node)
 
 	if (error)
 		return error;
-	handle = fs_handle_new(op->fs, HANDLE_JSON, op->ino);
+	handle = fs_handle_new(op->fs, HANDLE_INLINE, op->ino);
 	if (!handle)
 		return -ENOMEM;
-	handle->json.listing = listing_ref((struct listing *)listing);
-	handle->json.entry = entry;
+	handle->bytes.listing = listing_ref((struct listing *)listing);
+	handle->bytes.entry = entry;
+	handle->bytes.bytes =
+		fs_view_bytes(listing_ino_view(op->ino), listing, entry, &handle->bytes.len);
 	return reply_open(op, handle);
 }
 
@@ -472,20 +474,20 @@ static int run_open(struct op *op)
 
 	if (!node)
 		return -ESTALE;
-	if (node->type == NODE_JSON)
-		return open_json(op, node);
+	if (node->type == NODE_INLINE)
+		return open_inline(op, node);
 	return node->type == NODE_CONTENT ? open_content(op, node) : -EISDIR;
 }
 
 /* Without a handle (content=off) nothing keeps a version that was replaced. */
-static int read_json(struct op *op)
+static int read_inline(struct op *op)
 {
 	const struct listing_entry *entry;
 	const struct listing *listing;
 	struct node *node = tree_node(op->fs->tree, op->ino);
 	size_t len = op->size;
 	int error =
-		node && node->type == NODE_JSON ? find_file(op, node, &listing, &entry) : -ESTALE;
+		node && node->type == NODE_INLINE ? find_file(op, node, &listing, &entry) : -ESTALE;
 
 	if (error)
 		return error;
@@ -561,7 +563,7 @@ static int run_read(struct op *op)
 {
 	struct open_handle *handle = fs_handle(&op->fi);
 
-	return handle ? read_content(op, handle) : read_json(op);
+	return handle ? read_content(op, handle) : read_inline(op);
 }
 
 int (*const fs_op_runs[OP_TYPES])(struct op *op) = {

@@ -215,6 +215,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 			 transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(code));
 	}
 	log_transfer(transfer);
+	response->transfer = transfer;
 	transfer->done(transfer->data, response);
 	transfer_free(transfer);
 }
@@ -605,6 +606,11 @@ void http_resume(struct http_transfer *transfer)
 
 	if (code) /* the sink refused what was waiting: curl would not say so by itself */
 		transfer_finish(transfer, code);
+}
+
+const char *http_header(const struct http_response *response, const char *name)
+{
+	return response->transfer ? header_value(response->transfer, name) : NULL;
 }
 
 bool http_server_failed(const struct http_response *response)

@@ -126,7 +126,6 @@ static int make_request(const struct provider_task *task, enum request_type type
 	struct buf url CLEANUP(buf_reset) = BUF_INIT(64 * 1024);
 	int error;
 
-	buf_append_str(&url, provider->api_url);
 	switch (type) {
 	case REQUEST_BINDERS:
 		buf_append_str(&url, "/binders");

@@ -40,6 +40,8 @@ struct item {
 	enum listing_type type;
 	unsigned char walk; /* enum walk */
 	bool complete;	    /* a folder, though the listing is not whole */
+	bool is_inline;
+	bool is_linked;
 };
 
 enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
@@ -47,6 +49,7 @@ enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
 struct listing_builder {
 	uint64_t salt_hash;
 	char *scope;
+	const char *content_suffix;
 	size_t max_bytes;
 	struct buf strings; /* what only finish() needs */
 	struct buf text;    /* the listing's */
@@ -108,6 +111,7 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 		listing_builder_free(builder);
 		return -ENOMEM;
 	}
+	builder->content_suffix = "";
 	arc4random_buf(&builder->factor, sizeof(builder->factor));
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
@@ -202,8 +206,9 @@ static int grow(struct listing_builder *builder)
 	builder->capacity = capacity;
 	for (i = 0; i < builder->table_size; i++)
 		table[i] = NO_ITEM;
-	for (i = 0; i < builder->count; i++)
-		*slot_of(builder, items[i].ino) = i;
+	/* Of several places of an object the first is the object's. */
+	for (i = builder->count; i > 0; i--)
+		*slot_of(builder, items[i - 1].ino) = i - 1;
 	return 0;
 }
 
@@ -232,6 +237,25 @@ static int keep_id(struct listing_builder *builder, const struct item *item, con
 	return there ? 0 : buf_append(&builder->text, id, len);
 }
 
+/* What a string means, behind its length. */
+static int keep_inline(struct listing_builder *builder, struct json string, struct item *item)
+{
+	uint32_t len = 0;
+	size_t start;
+	int error = buf_append(&builder->text, &len, sizeof(len));
+
+	item->content = (uint32_t)(builder->text.len - sizeof(len));
+	item->is_inline = true;
+	start = builder->text.len;
+	if (!error)
+		error = json_string_decode(string, &builder->text);
+	if (error)
+		return error;
+	len = (uint32_t)(builder->text.len - start);
+	memcpy(builder->text.data + item->content, &len, sizeof(len));
+	return 0;
+}
+
 static int keep_text(struct listing_builder *builder, const struct listing_object *object,
 		     struct item *item)
 {
@@ -246,6 +270,8 @@ static int keep_text(struct listing_builder *builder, const struct listing_objec
 	error = keep_id(builder, item, object->id, &item->id, &item->id_len);
 	if (!error && object->content)
 		error = keep_id(builder, item, object->content, &item->content, &item->content_len);
+	if (!error && object->text.text)
+		error = keep_inline(builder, object->text, item);
 	return error;
 }
 
@@ -309,6 +335,51 @@ int listing_builder_add_dir(struct listing_builder *builder, const struct listin
 	if (!error && !object->elsewhere)
 		builder->items[item].dir = 0; /* its index comes with finish() */
 	return error == -EEXIST ? 0 : error;
+}
+
+void listing_builder_content_suffix(struct listing_builder *builder, const char *suffix)
+{
+	builder->content_suffix = suffix;
+}
+
+/* Another place of a file: an item like it, which the table does not have. */
+static int add_place(struct listing_builder *builder, uint32_t item, uint32_t folder)
+{
+	int error;
+
+	if (builder->count == builder->capacity) {
+		error = grow(builder);
+		if (error)
+			return error;
+	}
+	builder->items[item].is_linked = true;
+	builder->items[builder->count] = builder->items[item];
+	builder->items[builder->count++].parent_item = folder;
+	return account(builder);
+}
+
+int listing_builder_put(struct listing_builder *builder, enum listing_kind kind, const char *id,
+			const char *folder)
+{
+	uint32_t item = find(builder, kind, id);
+	uint32_t into = folder ? find(builder, LISTING_KIND_FOLDER, folder) : NO_ITEM;
+	uint32_t i;
+
+	if (item == NO_ITEM || (folder && into == NO_ITEM))
+		return -ENOENT;
+	if (builder->items[item].parent_item == NO_ITEM) {
+		builder->items[item].parent_item = into;
+		return 0;
+	}
+	if (builder->items[item].parent_item == into || builder->items[item].type == LISTING_DIR)
+		return 0;
+	/* Places of an object are put one after the other. */
+	for (i = builder->count; i > 0 && builder->items[i - 1].ino == builder->items[item].ino;
+	     i--) {
+		if (builder->items[i - 1].parent_item == into)
+			return 0;
+	}
+	return add_place(builder, item, into);
 }
 
 static bool is_inner_dir(const struct item *item)
@@ -462,7 +533,9 @@ static int keep_entry(struct listing_builder *builder, struct listing *listing, 
 		.id = item->id,
 		.id_len = item->id_len,
 		.content_len = item->content_len,
-		.type = (uint8_t)item->type,
+		.type = item->type,
+		.is_inline = item->is_inline,
+		.is_linked = item->is_linked,
 		.kind = (uint8_t)item->kind,
 	};
 	if (item->type == LISTING_DIR)
@@ -499,6 +572,7 @@ static int assign(struct listing_builder *builder, const uint32_t *order, uint32
 			.id_len = item->id_len,
 			.hash = item->ino,
 			.suffix = item->suffix,
+			.content_suffix = *item->suffix ? builder->content_suffix : NULL,
 		};
 	}
 	error = names_assign(entries, entry_count, reserved, reserved_count);
@@ -598,6 +672,7 @@ int listing_builder_finish(struct listing_builder *builder, const struct listing
 		return -ENOMEM;
 	listing->references = 1;
 	listing->generation = ++generation;
+	listing->content_suffix = builder->content_suffix;
 	error = place(builder);
 	if (error)
 		goto out;

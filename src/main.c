@@ -70,7 +70,7 @@ struct daemon {
 	struct wait_room *room;
 	struct fetcher *fetcher;
 	struct tree *tree;
-	struct contents *contents; /* NULL: content=off */
+	struct contents *contents; /* NULL: content=off, or the listings have it */
 	struct control control;
 	struct fs *fs;
 	struct reread reread;
@@ -259,7 +259,7 @@ static int start(struct daemon *daemon, struct secret *secret)
 	if (!error)
 		error = tree_new(config, daemon->fetcher, daemon->room, daemon->ops->top_name,
 				 &daemon->tree);
-	if (!error && config->content)
+	if (!error && config->content && daemon->ops->has_links)
 		error = start_contents(daemon);
 	if (error)
 		return error;

@@ -103,7 +103,7 @@ static enum node_type type_of(const struct listing_entry *entry, enum listing_vi
 		return NODE_LINK;
 	if (entry->type == LISTING_DIR)
 		return NODE_DIR;
-	return view == LISTING_VIEW_CONTENT ? NODE_CONTENT : NODE_JSON;
+	return view == LISTING_VIEW_CONTENT && !entry->is_inline ? NODE_CONTENT : NODE_INLINE;
 }
 
 static int entry_node_new(struct tree *tree, struct resource *home, const struct listing *listing,

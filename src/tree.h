@@ -20,8 +20,8 @@ struct resource;
 
 enum node_type {
 	NODE_DIR,
-	NODE_JSON,    /* an object as a file */
-	NODE_CONTENT, /* what it holds */
+	NODE_INLINE,  /* a file with its bytes in the listing: an object, or what came with it */
+	NODE_CONTENT, /* what a document holds */
 	NODE_LINK,    /* to a directory, by id */
 };
 

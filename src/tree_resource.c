@@ -521,7 +521,8 @@ int tree_fetch_ahead(struct tree *tree, const struct listing *top,
 	    loop_now_ms() < tree->ahead_since_ms || fetcher_failing_since(tree->fetcher) ||
 	    fetcher_pause_ms(tree->fetcher) > 0)
 		return -EAGAIN;
-	if (entry->dir != LISTING_ELSEWHERE || tree_part_get(tree, top, entry, &part))
+	if (entry->type != LISTING_DIR || entry->dir != LISTING_ELSEWHERE ||
+	    tree_part_get(tree, top, entry, &part))
 		return 0;
 	if (!part->fetch && !is_there(part) && !refusal(part) &&
 	    start(part, TREE_ALL, false) == 0) {

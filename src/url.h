@@ -12,5 +12,8 @@ bool url_host_is_loopback(const char *host);
  * https, or (`plain`) http to loopback, without user name and password. Static text that does not
  * repeat the address, which is a secret. */
 const char *url_storage_problem(const char *url, bool plain);
+/* The same for one that a server chose to have its API's calls made below: without query and
+ * fragment, too. */
+const char *url_service_problem(const char *url, bool plain);
 
 #endif

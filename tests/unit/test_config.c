@@ -201,7 +201,7 @@ static const struct {
 	{"umask=8", "no octal mode"},
 	{"allow_other=maybe", "neither on nor off"},
 	{"allow_other,allow_root", "exclude each other"},
-	{"provider=inbenta", "'inbenta' is not known; known: ibinder"},
+	{"provider=acme", "'acme' is not known; known: ibinder, inbenta"},
 	{"tenant_id=a\nb", "-o tenant_id: holds a control character"},
 	{"tll=3", "unknown setting 'tll'; did you mean ttl?"},
 	{"pagesize=3", "did you mean page_size?"},
@@ -328,7 +328,7 @@ static void test_demo(void **state)
 	assert_int_equal(outcome.rc, 0);
 	assert_int_equal(outcome.config->mode, CONFIG_DEMO);
 	assert_int_equal(outcome.config->ttl_ms, 0);
-	assert_null(outcome.config->provider);
+	assert_string_equal(outcome.config->provider, "ibinder");
 	assert_null(outcome.config->tenant_id);
 	assert_null(outcome.config->client_id);
 	assert_null(outcome.config->api_url);

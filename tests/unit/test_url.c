@@ -108,12 +108,44 @@ static void test_links_that_may_not(void **state)
 	assert_non_null(url_storage_problem("javascript:alert(1)", true));
 }
 
+static void test_addresses_of_an_api(void **state)
+{
+	static const struct {
+		const char *address;
+		const char *part; /* of what is wrong with it, or NULL */
+	} table[] = {
+		{"https://km.example", NULL},
+		{"https://km.example:8443/a/b/", NULL},
+		{"http://127.0.0.1:8080/km-1", NULL},
+		{"km.example", "no URL"},
+		{"http://km.example", "not https"},
+		{"http://127.0.0.1@km.example/", "not https"},
+		{"https://" SIGNATURE "@km.example", "user name"},
+		{"https://km.example/?" SIGNATURE, "query"},
+		{"https://km.example/?", "query"},
+		{"https://km.example/#" SIGNATURE, "fragment"},
+		{"https://km.example/#", "fragment"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const char *problem = url_service_problem(table[i].address, true);
+
+		if (!problem != !table[i].part || (problem && !strstr(problem, table[i].part)))
+			fail_msg("%s: %s", table[i].address, problem ? problem : "is taken");
+		if (problem)
+			assert_null(strstr(problem, SIGNATURE));
+	}
+	assert_non_null(url_service_problem("http://127.0.0.1/", false));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_links_that_may_be_used),
 		cmocka_unit_test(test_links_that_may_not),
+		cmocka_unit_test(test_addresses_of_an_api),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
