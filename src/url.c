@@ -42,7 +42,8 @@ const char *url_storage_problem(const char *text, bool plain)
 	if (strcasecmp(scheme, "https") != 0 &&
 	    (!plain || strcasecmp(scheme, "http") != 0 || !url_host_is_loopback(host)))
 		return "the download link is not https";
-	if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK)
+	/* Also if it cannot be told for want of memory. */
+	if (curl_url_get(url, CURLUPART_USER, &user, 0) != CURLUE_NO_USER)
 		return "the download link holds a user name";
 	return NULL;
 }
