@@ -21,6 +21,7 @@ void *__real_realloc(void *bytes, size_t size);
 void *__real_reallocarray(void *bytes, size_t count, size_t size);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t len);
+int __real_asprintf(char **ret_text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -97,6 +98,7 @@ int __wrap_asprintf(char **ret_text, const char *format, ...)
 #define calloc(count, size)  __real_calloc(count, size)
 #define realloc(bytes, size) __real_realloc(bytes, size)
 #define strdup(text)	     __real_strdup(text)
+#define asprintf	     __real_asprintf
 
 /* Before anything else. */
 static inline void oom_init(void)
