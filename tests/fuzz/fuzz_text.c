@@ -119,14 +119,15 @@ static void read_link(const char *text)
 {
 	char shown[4096];
 	const char *tail = text + strcspn(text, "?#");
+	const char *problem;
 
 	log_url(text, shown, sizeof(shown));
 	CHECK(!strpbrk(shown, "?#"));
 	log_origin(text, shown, sizeof(shown));
 	CHECK(strlen(shown) <= (size_t)(tail - text));
-	if (!url_storage_problem(text, false))
+	if (!url_storage_check(text, false, &problem))
 		CHECK(strncasecmp(text + strspn(text, " "), "https:", 6) == 0);
-	else if (!url_storage_problem(text, true))
+	else if (!url_storage_check(text, true, &problem))
 		CHECK(strncasecmp(text + strspn(text, " "), "http:", 5) == 0);
 }
 
