@@ -2,6 +2,8 @@
  * listing_builder.c. Look-ups cannot fail otherwise than by finding nothing. */
 #include "listing.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,26 +91,58 @@ const struct listing_entry *listing_find_ino(const struct listing *listing, uint
 	return entry->ino == ino ? entry : NULL;
 }
 
+/* Entries stand in the order of their directories; an empty one has no entry to find. */
 uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry)
 {
 	uint32_t index = (uint32_t)(entry - listing->entries);
-	uint32_t dir = 0;
+	uint32_t low = 0;
+	uint32_t high = listing->dir_count - 1;
 
-	while (index < listing->dirs[dir].first ||
-	       index >= listing->dirs[dir].first + listing->dirs[dir].count)
-		dir++;
-	return dir;
+	while (low < high) {
+		uint32_t middle = high - (high - low) / 2;
+
+		if (listing->dirs[middle].first <= index)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
 }
 
-int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out)
+/* The entry of the directory that an entry stands in; NULL: the top. */
+static const struct listing_entry *parent_of(const struct listing *listing,
+					     const struct listing_entry *entry)
 {
 	uint32_t dir = listing_dir_of(listing, entry);
 
-	if (dir != 0) {
-		listing_path(listing, listing_find_ino(listing, listing->dirs[dir].ino), out);
-		buf_append_str(out, "/");
+	return dir ? listing_find_ino(listing, listing->dirs[dir].ino) : NULL;
+}
+
+/* Written from its end: a server may nest folders deeper than a stack would bear. */
+int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out)
+{
+	const struct listing_entry *up;
+	size_t len = 0;
+	char *end;
+	int error;
+
+	for (up = entry; up; up = parent_of(listing, up))
+		len += strlen(listing_name(listing, up)) + 1;
+	if (len > INT_MAX)
+		return -EFBIG;
+	error = buf_printf(out, "%*s", (int)len - 1, "");
+	if (error)
+		return error;
+	end = out->data + out->len;
+	for (up = entry; up; up = parent_of(listing, up)) {
+		size_t name_len = strlen(listing_name(listing, up));
+
+		if (up != entry)
+			*--end = '/';
+		end -= name_len;
+		memcpy(end, listing_name(listing, up), name_len);
 	}
-	return buf_append_str(out, listing_name(listing, entry));
+	return 0;
 }
 
 static const char *copy_id(const struct listing *listing, uint32_t at, uint8_t len, char *buffer)
