@@ -47,7 +47,8 @@ def test_allocations_fail(small, one_of):
         for _ in range(ROUNDS):
             for view in right:
                 wander(mount / view, right[view], told)
-            told += [error for error in map(look_up, [mount / "search" / "a", mount / "by-id" / "binders"]) if error]
+            for name in ("search/a", "by-id/binders", ".ibinderfs/status", ".ibinderfs/errors", ".ibinderfs/metrics"):
+                look_at(mount / name, told)
         mount.signal(TOGGLE)
         assert {error.errno for error in told} <= {errno.ENOMEM}, told
         assert told or one_of > 20
@@ -55,8 +56,11 @@ def test_allocations_fail(small, one_of):
             assert read_tree(mount / view) == right[view]
 
 
-def look_up(path):
+def look_at(path, told):
     try:
-        os.listdir(path)
+        if path.is_dir():
+            os.listdir(path)
+        else:
+            assert path.read_text().endswith("\n"), path
     except OSError as error:
-        return error
+        told.append(error)
