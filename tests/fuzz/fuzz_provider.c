@@ -7,7 +7,8 @@
  *   2  the id, or the query
  *   3  of a part its object, of a link its version
  *   …  an answer each: status, blank, body. What is not answered is a 404
- *   =  ends a conversation. The next is about the same resource, some time later
+ *   =  ends a conversation. The next is about the same resource, some time later; with the option f
+ *      what follows in the line is the folder that is wanted then
  *
  * Every conversation is held twice: what did not change must keep its times. */
 #include "check_listing.h"
@@ -33,6 +34,7 @@
 #define OPTION_HUSK	    'h' /* of the listing before only a husk is left */
 #define OPTION_NO_CALL	    'c' /* subfolders_path is empty */
 #define OPTION_TOKEN	    't' /* the first answer is to the token request */
+#define OPTION_FOLDERS	    'f' /* of a part at first the names of its folders, then one of them */
 
 /* Which kind of object an answer's list holds; 0: none that is shown. */
 static enum listing_kind ibinder_lists(const char *url, enum provider_level level)
@@ -72,6 +74,8 @@ struct input {
 	const char *options;
 	char *id;
 	char *object;
+	char *folder; /* or NULL */
+	const struct listing *base;
 	struct piece answers; /* of this conversation and those after it */
 };
 
@@ -185,7 +189,7 @@ static bool answer_take(struct piece *answers, struct http_response *ret_respons
 		.retry_after_ms = -1,
 		.body = BUF_INIT(HTTP_BODY_MAX),
 	};
-	if (!piece_take(&rest, '\n', &line) || (line.len == 1 && line.text[0] == '='))
+	if (!piece_take(&rest, '\n', &line) || (line.len && line.text[0] == '='))
 		return false;
 	*answers = rest;
 	for (int i = 0; i < 3 && line.len && isdigit((unsigned char)line.text[0]); i++) {
@@ -236,11 +240,15 @@ static int ask(struct provider_task *task, struct asked asked[IN_FLIGHT_MAX], si
 	return error == -EAGAIN ? 0 : error;
 }
 
-static int take(struct provider_task *task, const struct asked *asked, enum provider_level level,
+static int take(struct provider_task *task, const struct asked *asked, const struct input *input,
 		const struct http_response *response, struct listed *listed)
 {
-	enum listing_kind kind = lists ? lists(asked->url, level) : 0;
+	enum listing_kind kind = lists ? lists(asked->url, input->level) : 0;
 	int error;
+
+	if (input->folder &&
+	    kind == LISTING_KIND_DOCUMENT) /* only those of that folder are taken */
+		kind = 0;
 
 	check_explain(response);
 	if (response->status != 200)
@@ -270,7 +278,7 @@ static int converse(struct provider_task *task, const struct input *input, struc
 		count--;
 		if (!answer_take(&answers, &response))
 			response.status = 404;
-		error = take(task, &now, input->level, &response, listed);
+		error = take(task, &now, input, &response, listed);
 		buf_reset(&response.body);
 		free(now.url);
 		if (!error)
@@ -305,11 +313,13 @@ static struct listing *fetch(struct provider *provider, const struct input *inpu
 		.object = input->object,
 		.object_len = strlen(input->object),
 		.version = input->object,
+		.folder = input->folder,
+		.base = input->base,
 	};
 	int error;
 
 	CHECK(listed);
-	listed->all = true;
+	listed->all = !input->folder;
 	ops->forget(provider);
 	error = ops->task_new(provider, &resource, &task);
 	if (!error)
@@ -349,16 +359,19 @@ static void check_unchanged(const struct listing *before, const struct listing *
 }
 
 /* One conversation, and the same once more. Takes and returns what was listed last. */
-static struct listing *fetch_twice(struct provider *provider, const struct input *input,
+static struct listing *fetch_twice(struct provider *provider, struct input *input,
 				   struct listing *previous, int64_t now_ns)
 {
-	struct listing *first = fetch(provider, input, previous, now_ns);
+	struct listing *first;
 	struct listing *husk = NULL;
 	struct listing *second;
 
-	listing_unref(previous);
-	if (!first)
+	input->base = input->folder && *input->folder ? previous : NULL;
+	first = fetch(provider, input, previous, now_ns);
+	if (!first) {
+		listing_unref(previous);
 		return NULL;
+	}
 	if (has_option(input, OPTION_HUSK)) {
 		husk = listing_husk(first);
 		CHECK(husk);
@@ -366,6 +379,7 @@ static struct listing *fetch_twice(struct provider *provider, const struct input
 	second = fetch(provider, input, husk ? husk : first, now_ns + 1);
 	CHECK(second);
 	check_unchanged(first, second);
+	listing_unref(previous);
 	listing_unref(first);
 	listing_unref(husk);
 	return second;
@@ -410,12 +424,30 @@ static struct provider *provider_of(const struct input *input)
 	return provider;
 }
 
+/* Moves on to the next conversation. */
+static void skip_to_next(struct input *input, const struct listing *listing)
+{
+	struct piece line;
+
+	free(input->folder);
+	input->folder = NULL;
+	while (piece_take(&input->answers, '\n', &line)) {
+		if (line.len == 0 || line.text[0] != '=')
+			continue;
+		line.text++;
+		line.len--;
+		/* One folder is asked for as long as the rest is not known. */
+		if (has_option(input, OPTION_FOLDERS) && listing && !listing_is_whole(listing))
+			input->folder = piece_copy(line);
+		return;
+	}
+}
+
 static void run(struct input *input)
 {
 	struct provider *provider = provider_of(input);
 	struct buf status = BUF_INIT(1 << 16);
 	struct listing *listing = NULL;
-	struct piece line;
 	const char *problem = NULL;
 	int64_t now_ns = NOW_NS;
 
@@ -427,9 +459,7 @@ static void run(struct input *input)
 	while (!input->is_token && input->answers.len > 0) {
 		listing = fetch_twice(provider, input, listing, now_ns);
 		now_ns += 1000;
-		while (piece_take(&input->answers, '\n', &line) &&
-		       !(line.len == 1 && line.text[0] == '='))
-			;
+		skip_to_next(input, listing);
 	}
 	ops->describe(provider, &status);
 	buf_reset(&status);
@@ -472,8 +502,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	line = piece_copy(first);
 	input.id = piece_copy(id);
 	input.object = piece_copy(object);
-	if (read_level(line, &input) && *input.id)
+	if (read_level(line, &input) && *input.id) {
+		if (has_option(&input, OPTION_FOLDERS) && input.level == PROVIDER_PART)
+			input.folder = piece_copy((struct piece){"", 0});
 		run(&input);
+		free(input.folder);
+	}
 	free(line);
 	free(input.id);
 	free(input.object);

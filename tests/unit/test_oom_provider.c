@@ -241,6 +241,39 @@ static void test_query(void **state)
 	run(&query, query_answers);
 }
 
+/* The names of a part's folders, then one of them upon that. */
+static int list_folder(void)
+{
+	struct provider *provider = NULL;
+	struct provider_result names = {.listing = NULL};
+	struct provider_result folder = {.listing = NULL};
+	struct provider_resource wanted = part;
+	int error = provider_ibinder.provider_new(&config, &provider);
+
+	if (error)
+		return error;
+	wanted.folder = "";
+	error = fetch(provider, &wanted, part_answers, NULL, &names);
+	if (!error) {
+		wanted.folder = "f1";
+		wanted.base = names.listing;
+		error = fetch(provider, &wanted, part_answers, names.listing, &folder);
+	}
+	if (!error)
+		compare(folder.listing);
+	listing_unref(names.listing);
+	listing_unref(folder.listing);
+	provider_ibinder.provider_free(provider);
+	return error;
+}
+
+static void test_folder(void **state)
+{
+	(void)state;
+	oom_run(list_folder);
+	buf_reset(&expected);
+}
+
 static int get_link(void)
 {
 	struct provider *provider = NULL;
@@ -323,10 +356,10 @@ static void test_explain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_top),	cmocka_unit_test(test_part),
-		cmocka_unit_test(test_object),	cmocka_unit_test(test_query),
-		cmocka_unit_test(test_link),	cmocka_unit_test(test_token),
-		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_top),    cmocka_unit_test(test_part),
+		cmocka_unit_test(test_folder), cmocka_unit_test(test_object),
+		cmocka_unit_test(test_query),  cmocka_unit_test(test_link),
+		cmocka_unit_test(test_token),  cmocka_unit_test(test_explain),
 	};
 
 	oom_init();
