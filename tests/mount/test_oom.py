@@ -5,14 +5,16 @@ import errno
 import os
 import random
 import signal
+import subprocess
 
 import pytest
 
-from mounting import BUILD, mounted, read_tree, simulated
+from mounting import BUILD, SANITIZER_WORDS, environment_for, mounted, read_tree, simulated
 
 BINARY = os.path.abspath(os.path.join(BUILD, "tests", "unit", "ibinderfs-oom"))
 TOGGLE = signal.SIGRTMIN
 ROUNDS = 10
+STARTS = 8
 SEED = int(os.environ.get("IBINDERFS_SEED", random.randrange(10**6)))
 
 
@@ -64,3 +66,18 @@ def look_at(path, told):
             assert path.read_text().endswith("\n"), path
     except OSError as error:
         told.append(error)
+
+
+def test_starting(small):
+    """--check goes through configuration, secret, token and a listing: it says what it cannot, and ends."""
+    print(f"IBINDERFS_SEED={SEED}")
+    ends = set()
+    for turn in range(STARTS):
+        env = {**environment_for(small), "OOM_AT_ONCE": "1", "OOM_ONE_OF": "100", "OOM_SEED": str(SEED + 1000 * turn)}
+        done = subprocess.run([BINARY, "--check", "-o", "timeout=0.5"], env=env, text=True, timeout=30,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert not any(word in done.stdout for word in SANITIZER_WORDS), (turn, done.stdout)
+        assert done.returncode in (0, 1), (turn, done)
+        assert done.stdout, turn
+        ends.add(done.returncode)
+    assert 1 in ends

@@ -1,5 +1,6 @@
 /* oom_daemon.c: linked to the daemon, makes its allocations fail at random: one of $OOM_ONE_OF,
- * from one SIGRTMIN to the next. $OOM_SEED repeats which. */
+ * from one SIGRTMIN to the next, or from the start if there is $OOM_AT_ONCE. $OOM_SEED repeats
+ * which. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -40,4 +41,5 @@ __attribute__((constructor)) static void begin(void)
 		oom_seed = strtoul(seed, NULL, 10);
 	oom_init();
 	signal(SIGRTMIN, toggle);
+	atomic_store(&oom_active, getenv("OOM_AT_ONCE") != NULL);
 }
