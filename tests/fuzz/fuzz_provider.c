@@ -453,7 +453,6 @@ static void run(struct input *input)
 
 	if (input->is_token || has_option(input, OPTION_TOKEN))
 		read_token(provider, &input->answers);
-	ops->is_object_id(input->id, strlen(input->id));
 	if (ops->query_check && ops->query_check(input->id, &problem))
 		CHECK(problem && *problem);
 	while (!input->is_token && input->answers.len > 0) {
@@ -468,7 +467,7 @@ static void run(struct input *input)
 	CHECK(listing_bytes_alive() == 0 && listing_bytes_building() == 0);
 }
 
-/* Whether the first line names a level. */
+/* Whether the first lines name something that may be asked for. */
 static bool read_level(const char *line, struct input *input)
 {
 	static const char letters[] = "TPOQL";
@@ -478,7 +477,9 @@ static bool read_level(const char *line, struct input *input)
 	if (letter)
 		input->level = (enum provider_level)(letter - letters);
 	input->options = line + 1;
-	return letter || input->is_token;
+	if (letter && input->level == PROVIDER_OBJECT)
+		return ops->is_object_id(input->id, strlen(input->id));
+	return input->is_token || (letter && *input->id);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -502,7 +503,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	line = piece_copy(first);
 	input.id = piece_copy(id);
 	input.object = piece_copy(object);
-	if (read_level(line, &input) && *input.id) {
+	if (read_level(line, &input)) {
 		if (has_option(&input, OPTION_FOLDERS) && input.level == PROVIDER_PART)
 			input.folder = piece_copy((struct piece){"", 0});
 		run(&input);
