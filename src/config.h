@@ -90,7 +90,7 @@ struct config {
 int config_load(int argc, char **argv, struct config **ret_config, struct buf *error);
 void config_free(struct config *config);
 
-/* Of `memory` the process itself takes this much: 13.3 MiB were measured with nothing cached, of
+/* Of `memory` the process itself takes this much: 13.0 MiB were measured with nothing cached, of
  * which 8 are pages of libraries, and 2.5 come with TLS and the system's authorities. */
 #define CONFIG_PROCESS_BYTES (14 << 20)
 /* But so much may be cached, or `memory` if that is less: it is then a cap on that alone. */

@@ -239,9 +239,13 @@ static int add_binder_json(struct provider_task *task)
 		.own_name = "binder.json",
 	};
 
+	int error;
+
 	if (json_parse(task->object, task->object_len, &object.json))
 		return -EBADMSG;
-	object.mtime_ns = ibinder_get_date(object.json, "createdAt");
+	error = ibinder_get_date(object.json, "createdAt", &object.mtime_ns);
+	if (error)
+		return error;
 	task->top_mtime_ns = object.mtime_ns;
 	return listing_builder_add_file(task->builder, &object);
 }

@@ -72,7 +72,8 @@ struct provider_task {
 };
 
 int ibinder_duplicate(const char *text, char **ret_copy);
-int64_t ibinder_get_date(struct json object, const char *key);
+/* A date of an object, or LISTING_NO_TIME. Returns 0 or -ENOMEM. */
+int ibinder_get_date(struct json object, const char *key, int64_t *ret_ns);
 
 /* Prepares a task's search for the documents of a binder, of a folder, or that answer a query.
  * Return 0, -ENOMEM, or -EINVAL for what is no query. */

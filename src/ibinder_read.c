@@ -60,22 +60,25 @@ static int read_name(struct json name, struct buf *out)
 	return error == -ENOMEM ? error : 0;
 }
 
-static int64_t read_date(struct json date)
+/* What is no date is LISTING_NO_TIME. Returns 0 or -ENOMEM. */
+static int read_date(struct json date, int64_t *ret_ns)
 {
 	struct buf text CLEANUP(buf_reset) = BUF_INIT(64);
-	int64_t ns;
+	int error = json_read_string(date, &text);
 
-	if (json_read_string(date, &text) || date_parse_rfc3339(buf_str(&text), &ns))
-		return LISTING_NO_TIME;
-	return ns;
+	if (error == -ENOMEM)
+		return error;
+	if (error || date_parse_rfc3339(buf_str(&text), ret_ns))
+		*ret_ns = LISTING_NO_TIME;
+	return 0;
 }
 
-int64_t ibinder_get_date(struct json object, const char *key)
+int ibinder_get_date(struct json object, const char *key, int64_t *ret_ns)
 {
 	struct json date;
 
 	json_get_members(object, &key, 1, &date);
-	return read_date(date);
+	return read_date(date, ret_ns);
 }
 
 static int add_binder(struct provider_task *task, struct json binder)
@@ -85,24 +88,26 @@ static int add_binder(struct provider_task *task, struct json binder)
 	struct json members[MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
 	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
+	int64_t created_ns;
 	int error;
 
 	json_get_members(binder, keys, MEMBERS, members);
 	error = read_id(members[ID], &id);
 	if (!error)
 		error = read_name(members[NAME], &name);
+	if (!error)
+		error = read_date(members[CREATED_AT], &created_ns);
 	if (error)
 		return error;
-	return listing_builder_add_dir(task->builder,
-				       &(struct listing_object){
-					       .kind = LISTING_KIND_BINDER,
-					       .id = id.data,
-					       .raw_name = buf_str(&name),
-					       .raw_name_len = name.len,
-					       .elsewhere = true,
-					       .mtime_ns = read_date(members[CREATED_AT]),
-					       .json = binder,
-				       });
+	return listing_builder_add_dir(task->builder, &(struct listing_object){
+							      .kind = LISTING_KIND_BINDER,
+							      .id = id.data,
+							      .raw_name = buf_str(&name),
+							      .raw_name_len = name.len,
+							      .elsewhere = true,
+							      .mtime_ns = created_ns,
+							      .json = binder,
+						      });
 }
 
 static int add_binders(struct provider_task *task, const struct http_response *response)
@@ -246,11 +251,25 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 	}
 }
 
-static int64_t document_date(const struct json metadata[METADATA_KEYS])
+static int get_document_date(const struct json metadata[METADATA_KEYS], int64_t *ret_ns)
 {
-	int64_t ns = read_date(metadata[METADATA_REVISION_DATE]);
+	int error = read_date(metadata[METADATA_REVISION_DATE], ret_ns);
 
-	return ns == LISTING_NO_TIME ? read_date(metadata[METADATA_DATE]) : ns;
+	if (!error && *ret_ns == LISTING_NO_TIME)
+		error = read_date(metadata[METADATA_DATE], ret_ns);
+	return error;
+}
+
+/* Either member names a folder; `folder` stays empty where it does not. Returns 0 or -ENOMEM. */
+static int read_folder(struct json folder_id, struct buf *folder)
+{
+	int error = json_read_id(folder_id, folder);
+
+	if (error == -ENOMEM)
+		return error;
+	if (error || !is_id(folder))
+		buf_reset(folder);
+	return 0;
 }
 
 /* Where a document stands and which version it holds; the buffers stay empty where it does not say.
@@ -260,16 +279,15 @@ static int get_place(struct provider *provider, const struct json members[DOCUME
 		     struct buf *version)
 {
 	struct json tab = metadata[METADATA_FOLDER];
-	int error;
-
 	/* folderId equals the GLOBAL_TabId value (I): either will do. */
-	if (json_read_id(members[DOCUMENT_FOLDER], folder) || !is_id(folder)) {
-		buf_reset(folder);
-		if (json_read_string(tab, folder) || !is_id(folder))
-			buf_reset(folder);
-	} else if (!tab.text || !json_string_equals(tab, folder->data)) {
+	int error = read_folder(members[DOCUMENT_FOLDER], folder);
+
+	if (!error && folder->len == 0)
+		error = read_folder(tab, folder);
+	else if (!error && (!tab.text || !json_string_equals(tab, folder->data)))
 		provider->tab_is_other = true;
-	}
+	if (error)
+		return error;
 	error = json_read_string(members[DOCUMENT_VERSION], version);
 	if (error == -ENOMEM)
 		return error;
@@ -294,10 +312,11 @@ static int add_document(struct provider_task *task, enum listing_kind kind, cons
 	};
 	int error = read_name(members[DOCUMENT_NAME], &name);
 
+	get_metadata(members[DOCUMENT_METADATA], metadata);
+	if (!error)
+		error = get_document_date(metadata, &object.mtime_ns);
 	if (error)
 		return error;
-	get_metadata(members[DOCUMENT_METADATA], metadata);
-	object.mtime_ns = document_date(metadata);
 	object.raw_name = buf_str(&name);
 	object.raw_name_len = name.len;
 	if (kind == LISTING_KIND_DOCUMENT) {

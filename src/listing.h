@@ -144,7 +144,7 @@ const struct listing_entry *listing_neighbour(const struct listing *listing,
 					      const struct listing_entry *entry,
 					      enum listing_order order, int step);
 /* Appends an entry's path below the listing's top directory, without a slash before or after.
- * Returns 0, -ENAMETOOLONG if it is deeper than any path can be, or buf_append's error. */
+ * Returns 0 or buf_append's error. */
 int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out);
 /* The index of the directory that an entry stands in. */
 uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry);
