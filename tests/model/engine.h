@@ -8,7 +8,7 @@
  *   http.c         each request waits until a schedule answers it: rightly, wrongly, late or never
  *                  (transport.c)
  *   libfuse        requests come from the schedule through the session's descriptor, answers are
- *                  looked at where they are given (kernel.c)
+ *                  looked at where they are given (session.c, kernel.c)
  *   the server     a small organisation that remembers all it ever was (world.c)
  *
  * A schedule is what one seed makes of them; it comes out the same each time. */

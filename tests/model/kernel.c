@@ -1,5 +1,5 @@
-/* kernel.c: what stands in place of libfuse's session and the kernel behind it. Requests go in
- * through the session's descriptor; each answer is looked at where it is given.
+/* kernel.c: what stands in place of the kernel: requests at random, and each answer looked at where
+ * it is given. They go in through session.c.
  *
  * It keeps lookup counts as the kernel does, and caches nothing: every look is an upcall. */
 #include "kernel.h"
@@ -9,14 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #define KNODES_MAX   512
 #define HANDLES_MAX  12
 #define WAITING_MAX  10
 #define REQUESTS_MAX 4096
-#define QUEUE_MAX    64
 #define PROCESSES    3
 
 static struct knode knodes[KNODES_MAX];
@@ -25,13 +22,6 @@ static struct khandle handles[HANDLES_MAX];
 static struct fuse_req *requests[REQUESTS_MAX];
 static unsigned request_count;
 static unsigned waiting;
-static struct fuse_req *queue[QUEUE_MAX];
-static unsigned queue_first;
-static unsigned queue_end;
-static int session_fd = -1;
-static struct fuse_lowlevel_ops operations;
-static void *userdata;
-static bool in_interrupt;
 
 /* --- Nodes and handles --- */
 
@@ -87,16 +77,6 @@ static struct khandle *handle_new(const struct fuse_req *req, uint64_t fh)
 
 /* --- Asking --- */
 
-static void submit(struct fuse_req *req)
-{
-	uint64_t one = 1;
-
-	CHECK(queue_end - queue_first < QUEUE_MAX, "too much is asked at once");
-	queue[queue_end++ % QUEUE_MAX] = req;
-	if (write(session_fd, &one, sizeof(one)) != sizeof(one))
-		fail("the session cannot be written to");
-}
-
 static struct fuse_req *ask(struct fuse_req asked)
 {
 	static const char *const words[ASKS] = {
@@ -116,7 +96,7 @@ static struct fuse_req *ask(struct fuse_req asked)
 	waiting += req->ask != ASK_INTERRUPT;
 	action("%s #%u of %llx %s", words[req->ask], request_count - 1, (unsigned long long)req->id,
 	       req->name);
-	submit(req);
+	session_submit(req);
 	return req;
 }
 
@@ -125,7 +105,7 @@ static struct fuse_req *ask(struct fuse_req asked)
 static struct fuse_req *answered(fuse_req_t req)
 {
 	CHECK(!req->answered, "a request is answered twice");
-	CHECK(!in_interrupt, "answered where libfuse holds a lock");
+	CHECK(!session_is_interrupting, "answered where libfuse holds a lock");
 	req->answered = true;
 	waiting--;
 	if (req->handle)
@@ -303,147 +283,6 @@ int fuse_reply_statfs(fuse_req_t asked, const struct statvfs *stat)
 	answered(asked);
 	CHECK(stat->f_namemax == 255, "names of %lu bytes", stat->f_namemax);
 	return 0;
-}
-
-/* --- The session, as libfuse has it --- */
-
-void *fuse_req_userdata(fuse_req_t req)
-{
-	(void)req;
-	return userdata;
-}
-
-const struct fuse_ctx *fuse_req_ctx(fuse_req_t req)
-{
-	return &req->ctx;
-}
-
-static void interrupt(struct fuse_req *req)
-{
-	if (!req->interrupt)
-		return;
-	in_interrupt = true;
-	req->interrupt(req, req->interrupt_data);
-	in_interrupt = false;
-}
-
-void fuse_req_interrupt_func(fuse_req_t req, fuse_interrupt_func_t function, void *data)
-{
-	CHECK(!req->answered, "an answered request is touched");
-	req->interrupt = function;
-	req->interrupt_data = data;
-	if (req->interrupted)
-		interrupt(req);
-}
-
-struct fuse_session *fuse_session_new(struct fuse_args *args, const struct fuse_lowlevel_ops *ops,
-				      size_t size, void *data)
-{
-	(void)args;
-	CHECK(size == sizeof(operations), "another libfuse");
-	operations = *ops;
-	userdata = data;
-	return (struct fuse_session *)&operations;
-}
-
-int fuse_session_mount(struct fuse_session *session, const char *mountpoint)
-{
-	(void)session;
-	(void)mountpoint;
-	session_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return session_fd < 0 ? -1 : 0;
-}
-
-int fuse_session_fd(struct fuse_session *session)
-{
-	(void)session;
-	return session_fd;
-}
-
-void fuse_session_unmount(struct fuse_session *session)
-{
-	(void)session;
-	close(session_fd);
-	session_fd = -1;
-}
-
-void fuse_session_destroy(struct fuse_session *session)
-{
-	(void)session;
-}
-
-int fuse_session_exited(struct fuse_session *session)
-{
-	(void)session;
-	return 0;
-}
-
-int fuse_session_receive_buf(struct fuse_session *session, struct fuse_buf *buf)
-{
-	uint64_t count;
-
-	(void)session;
-	(void)buf;
-	if (queue_first < queue_end)
-		return 1;
-	return read(session_fd, &count, sizeof(count)) < 0 ? -EAGAIN : -EINTR;
-}
-
-static void run(struct fuse_req *req)
-{
-	struct fuse_file_info fi = {.fh = req->fh};
-	char *name = strdup(req->name); /* libfuse's buffer is used again */
-
-	switch (req->ask) {
-	case ASK_LOOKUP:
-		operations.lookup(req, req->id, name);
-		break;
-	case ASK_GETATTR:
-		operations.getattr(req, req->id, NULL);
-		break;
-	case ASK_READLINK:
-		operations.readlink(req, req->id);
-		break;
-	case ASK_OPENDIR:
-		operations.opendir(req, req->id, &fi);
-		break;
-	case ASK_READDIRPLUS:
-		operations.readdirplus(req, req->id, req->size, req->offset, &fi);
-		break;
-	case ASK_RELEASEDIR:
-		operations.releasedir(req, req->id, &fi);
-		break;
-	case ASK_OPEN:
-		operations.open(req, req->id, &fi);
-		break;
-	case ASK_READ:
-		operations.read(req, req->id, req->size, req->offset, &fi);
-		break;
-	case ASK_RELEASE:
-		operations.release(req, req->id, &fi);
-		break;
-	case ASK_STATFS:
-		operations.statfs(req, req->id);
-		break;
-	case ASK_FORGET:
-		operations.forget(req, req->id, req->lookups);
-		break;
-	case ASK_INTERRUPT:
-		if (!req->victim->answered)
-			interrupt(req->victim);
-		req->answered = true;
-		break;
-	case ASKS:
-		break;
-	}
-	free(name);
-}
-
-void fuse_session_process_buf(struct fuse_session *session, const struct fuse_buf *buf)
-{
-	(void)session;
-	(void)buf;
-	run(queue[queue_first++ % QUEUE_MAX]);
 }
 
 /* --- Requests at random --- */
@@ -713,8 +552,7 @@ void kernel_reset(void)
 	}
 	memset(handles, 0, sizeof(handles));
 	knode_count = 0;
-	queue_first = 0;
-	queue_end = 0;
+	session_reset();
 	waiting = 0;
 }
 

@@ -111,6 +111,12 @@ struct fuse_req kernel_top(enum listing_view view);
 bool kernel_open_unasked(struct fuse_req *req);
 void kernel_close(struct khandle *handle);
 
+/* session.c */
+void session_reset(void);
+void session_submit(struct fuse_req *req);
+/* libfuse holds a lock of the request that is being interrupted: it must not be answered. */
+extern bool session_is_interrupting;
+
 /* kernel_check.c */
 /* What a name in a directory stands for. */
 struct place place_of(const struct place *dir, const char *name);
