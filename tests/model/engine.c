@@ -38,6 +38,7 @@ uv_loop_t loop;
 uint64_t now_seq;
 bool troubled;
 int64_t hangup_ms;
+uint64_t hangup_seq;
 
 static uint64_t seed;
 static uint64_t rng_state;
@@ -47,6 +48,7 @@ static struct totals {
 	uint64_t steps;
 	uint64_t answers;
 	uint64_t compared;
+	uint64_t evictions;
 } totals;
 
 /* --- Chance, and what is told when something is wrong --- */
@@ -97,7 +99,7 @@ static void pick_config(void)
 	static const int64_t timeouts_ms[] = {500, 3000, 10000};
 	static const size_t connections[] = {1, 2, 4, 16};
 	static const size_t pages[] = {1, 2, 3, 250};
-	static const size_t memories[] = {24 << 10, 48 << 10, 16 << 20};
+	static const size_t memories[] = {12 << 10, 16 << 10, 16 << 20};
 
 	config = (struct config){
 		.provider = "ibinder",
@@ -202,8 +204,11 @@ static void end(void)
 
 static void hang_up(void)
 {
+	settle();
 	action("SIGHUP");
+	invariants_mark();
 	hangup_ms = clock_ms;
+	hangup_seq = now_seq;
 	tree_expire_all(engine.tree);
 	if (engine.contents)
 		contents_forget(engine.contents);
@@ -371,6 +376,7 @@ static void run_schedule(uint64_t number)
 	now_seq = 1;
 	troubled = false;
 	hangup_ms = 0;
+	hangup_seq = 0;
 	action_count = 0;
 	pick_config();
 	world_reset();
@@ -379,7 +385,7 @@ static void run_schedule(uint64_t number)
 	kernel_compare_reset();
 	invariants_reset();
 	start();
-	for (rounds = 1 + rng_below(2); rounds > 0; rounds--) {
+	for (rounds = 1 + rng_below(3); rounds > 0; rounds--) {
 		for (unsigned steps = 5 + rng_below(40); steps > 0; steps--)
 			step();
 		settle();
@@ -392,6 +398,7 @@ static void run_schedule(uint64_t number)
 		CHECK(tree_counters(engine.tree)->nodes == 0, "%llu nodes are left",
 		      (unsigned long long)tree_counters(engine.tree)->nodes);
 	}
+	totals.evictions += tree_counters(engine.tree)->evictions;
 	end();
 	totals.schedules++;
 }
@@ -440,8 +447,8 @@ int main(int argc, char **argv)
 	kernel_reset();
 	uv_loop_close(&loop);
 	printf("%" PRIu64 " schedules, %.0f a second of processor time; %" PRIu64 " steps, %" PRIu64
-	       " answers, %" PRIu64 " quiet points\n",
+	       " answers, %" PRIu64 " quiet points, %" PRIu64 " evictions\n",
 	       totals.schedules, (double)totals.schedules / real_seconds(CLOCK_PROCESS_CPUTIME_ID),
-	       totals.steps, totals.answers, totals.compared);
+	       totals.steps, totals.answers, totals.compared, totals.evictions);
 	return 0;
 }

@@ -62,8 +62,9 @@ extern uv_loop_t loop;
 extern uint64_t now_seq;
 /* Something failed since the last quiet point: old answers and errors may come. */
 extern bool troubled;
-/* The latest SIGHUP, in clock_ms. */
+/* The latest SIGHUP, in clock_ms and as a now_seq; 0: none. */
 extern int64_t hangup_ms;
+extern uint64_t hangup_seq;
 
 /* --- clock.c --- */
 
@@ -203,8 +204,10 @@ enum key {
 void invariants_reset(void);
 /* Lists, counters and references of the engine agree. Also notes which keys are being fetched. */
 void invariants_check(void);
-/* The first now_seq of which a listing of that key may tell that came at `ms` or later. False: none
- * came since. */
-bool invariants_since(int key, int64_t ms, uint64_t *ret_seq);
+/* What comes from here on was not there before. */
+void invariants_mark(void);
+/* The first now_seq of which a listing of that key may tell that came at `ms` or later, and may be
+ * shown to who asked then. False: none came since. */
+bool invariants_since(int key, int64_t ms, uint64_t asked, uint64_t *ret_seq);
 
 #endif

@@ -11,12 +11,14 @@
 /* From some time before a fetch begins to some time after it ends. */
 struct period {
 	uint64_t from;
-	int64_t end_ms; /* INT64_MAX: under way */
+	uint64_t end;	/* UINT64_MAX: under way */
+	int64_t end_ms; /* INT64_MAX */
 };
 
 static struct {
 	struct period periods[PERIODS_MAX];
 	unsigned count;
+	uint64_t publication;
 	bool running;
 } keys[KEYS];
 static uint64_t last_seq;
@@ -25,6 +27,11 @@ void invariants_reset(void)
 {
 	memset(keys, 0, sizeof(keys));
 	last_seq = now_seq;
+}
+
+void invariants_mark(void)
+{
+	last_seq = ++now_seq;
 }
 
 static int key_of(const struct resource *resource)
@@ -41,26 +48,40 @@ static int key_of(const struct resource *resource)
 	}
 }
 
-static void note(int key, bool is_fetched)
+static void end_period(int key)
 {
-	struct period *period = &keys[key].periods[keys[key].count % PERIODS_MAX];
+	struct period *period = &keys[key].periods[keys[key].count++ % PERIODS_MAX];
 
-	if (is_fetched && !keys[key].running)
-		*period = (struct period){.from = last_seq, .end_ms = INT64_MAX};
-	else if (!is_fetched && keys[key].running)
-		keys[key].periods[keys[key].count++ % PERIODS_MAX].end_ms = clock_ms;
-	keys[key].running = is_fetched;
+	period->end = now_seq;
+	period->end_ms = clock_ms;
+	keys[key].running = false;
 }
 
-bool invariants_since(int key, int64_t ms, uint64_t *ret_seq)
+/* `publication`: of the listing there is; another one tells that a fetch has ended, though the next
+ * may have begun at once. */
+static void note(int key, bool is_fetched, uint64_t publication)
+{
+	if (keys[key].running && (!is_fetched || publication != keys[key].publication))
+		end_period(key);
+	if (is_fetched && !keys[key].running) {
+		keys[key].periods[keys[key].count % PERIODS_MAX] =
+			(struct period){.from = last_seq, .end = UINT64_MAX, .end_ms = INT64_MAX};
+		keys[key].running = true;
+	}
+	keys[key].publication = publication;
+}
+
+bool invariants_since(int key, int64_t ms, uint64_t asked, uint64_t *ret_seq)
 {
 	unsigned count = keys[key].count + keys[key].running;
 	unsigned i = count > PERIODS_MAX ? count - PERIODS_MAX : 0;
 
-	/* A fetch may have begun and ended since the last look. */
 	for (; i < count; i++) {
 		const struct period *period = &keys[key].periods[i % PERIODS_MAX];
 
+		/* What was under way when all was forgotten is only for who waited for it. */
+		if (period->from < hangup_seq && period->end < asked)
+			continue;
 		if (period->end_ms >= ms) {
 			*ret_seq = period->from;
 			return true;
@@ -95,6 +116,7 @@ static void check_tree(unsigned *waiters)
 	struct tree *tree = engine.tree;
 	struct resource *resource = &tree->top;
 	bool fetched[KEYS] = {false};
+	uint64_t publications[KEYS] = {0};
 	size_t bucket = 0;
 	size_t nodes = 0;
 	size_t ahead = 0;
@@ -111,7 +133,8 @@ static void check_tree(unsigned *waiters)
 		ahead += resource->ahead_bytes;
 		references += resource->references;
 		*waiters += waiters_of(&resource->waiters);
-		fetched[key_of(resource)] |= resource->fetch != NULL;
+		fetched[key_of(resource)] = resource->fetch != NULL;
+		publications[key_of(resource)] = resource->publication;
 		resource = resource->next;
 		while (!resource && bucket < TREE_PART_BUCKETS)
 			resource = tree->parts[bucket++];
@@ -134,7 +157,7 @@ static void check_tree(unsigned *waiters)
 	      "the tree's counters: %u resources, %u listings, %u in lru, %zu nodes, %zu ahead",
 	      resources, listings, in_lru, nodes, ahead);
 	for (int key = 0; key < KEYS; key++)
-		note(key, fetched[key]);
+		note(key, fetched[key], publications[key]);
 }
 
 /* --- Fetches --- */

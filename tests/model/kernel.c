@@ -110,6 +110,8 @@ static struct fuse_req *answered(fuse_req_t req)
 	waiting--;
 	if (req->handle)
 		req->handle->busy--;
+	if (clock_ms - req->asked_ms >= config.timeout_ms)
+		troubled = true; /* it was waited for in vain: what is old is shown */
 	return req;
 }
 
@@ -156,12 +158,12 @@ int fuse_reply_entry(fuse_req_t asked, const struct fuse_entry_param *entry)
 	if (!entry->ino && place.type == PLACE_NOTHING)
 		return 0;
 	if (!entry->ino) {
-		check_missing(&req->place, req->name, req->asked_ms, keep_ms);
+		check_missing(req, keep_ms);
 		return 0;
 	}
 	check_attr(&entry->attr, entry->attr.st_mode & S_IFMT);
 	if (!is_fixed)
-		check_found(&place, &entry->attr, since_of(place.key, req->asked_ms, keep_ms));
+		check_found(&place, &entry->attr, since_of(place.key, req, keep_ms));
 	knode_count_lookup(entry->ino, &place);
 	keep_attr(entry->ino, &entry->attr, ms_of(entry->attr_timeout));
 	return 0;
@@ -188,7 +190,7 @@ int fuse_reply_readlink(fuse_req_t asked, const char *target)
 	CHECK(strncmp(target, "../../binders/", 14) == 0, "a link to %s", target);
 	place = place_of(&top, target + 14);
 	CHECK(place.binder == req->place.binder, "a link to another: %s", target);
-	check_found(&place, NULL, since_of(KEY_TOP, req->asked_ms, 0));
+	check_found(&place, NULL, since_of(KEY_TOP, req, 0));
 	return 0;
 }
 
@@ -200,10 +202,10 @@ int fuse_reply_open(fuse_req_t asked, const struct fuse_file_info *fi)
 
 	if (req->ask == ASK_OPEN) {
 		if (req->place.type == PLACE_DOCUMENT)
-			handle->candidates = candidates_of(&req->place, req->asked_ms);
+			handle->candidates = candidates_of(req);
 		return 0;
 	}
-	if (may_tell_since(key_inside(&req->place), req->asked_ms, &since))
+	if (may_tell_since(key_inside(&req->place), req, &since))
 		handle->since = since;
 	return 0;
 }

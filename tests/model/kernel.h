@@ -122,18 +122,18 @@ extern bool session_is_interrupting;
 struct place place_of(const struct place *dir, const char *name);
 /* Which listing has the entries of a directory. */
 int key_inside(const struct place *dir);
-/* The first now_seq of which an answer may tell that was asked for then. False: anything goes. */
-bool may_tell_since(int key, int64_t asked_ms, uint64_t *ret_since);
+/* The first now_seq of which the answer to a request may tell. False: anything goes. */
+bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since);
 void check_attr(const struct stat *attr, mode_t type);
 /* The same as a number, 0 for anything; `keep_ms`: for so long the kernel may believe the answer.
  */
-uint64_t since_of(int key, int64_t asked_ms, int64_t keep_ms);
+uint64_t since_of(int key, const struct fuse_req *req, int64_t keep_ms);
 /* A name was found, with these attributes (or NULL). */
 void check_found(const struct place *place, const struct stat *attr, uint64_t since);
-void check_missing(const struct place *dir, const char *name, int64_t asked_ms, int64_t keep_ms);
+void check_missing(const struct fuse_req *req, int64_t keep_ms);
 void check_error(const struct fuse_req *req, int error);
 /* The states of a document that an open file may have. */
-uint32_t candidates_of(const struct place *place, int64_t asked_ms);
+uint32_t candidates_of(const struct fuse_req *req);
 /* Takes those away that have other bytes there. */
 void check_bytes(struct khandle *handle, const char *bytes, size_t len, off_t offset, size_t asked);
 void check_size(struct khandle *handle, off_t size);

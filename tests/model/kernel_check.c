@@ -96,15 +96,16 @@ static bool stood(const struct place *place, const struct state *state)
 	return state->binder == place->binder && state->folder == place->folder;
 }
 
-bool may_tell_since(int key, int64_t asked_ms, uint64_t *ret_since)
+bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since)
 {
+	int64_t asked_ms = req->asked_ms;
 	int64_t since_ms = asked_ms - config.ttl_ms - config.stale_ms;
 
 	if (troubled || key < 0)
 		return false;
 	if (asked_ms >= hangup_ms && since_ms < hangup_ms)
 		since_ms = hangup_ms; /* all that came before is forgotten */
-	CHECK(invariants_since(key, since_ms, ret_since),
+	CHECK(invariants_since(key, since_ms, req->asked_seq, ret_since),
 	      "key %d: a listing is shown that is older than ttl and stale allow", key);
 	return true;
 }
@@ -144,17 +145,18 @@ static bool has_size(const struct place *place, const struct state *state, off_t
 	return (size_t)size == text_size(place, state);
 }
 
-uint64_t since_of(int key, int64_t asked_ms, int64_t keep_ms)
+uint64_t since_of(int key, const struct fuse_req *req, int64_t keep_ms)
 {
 	uint64_t since = 0;
 	uint64_t kept = 0;
 
 	CHECK(keep_ms <= config.ttl_ms, "kept for %" PRId64 " ms", keep_ms);
-	if (!may_tell_since(key, asked_ms, &since))
+	if (!may_tell_since(key, req, &since))
 		return 0;
 	/* What is kept until then must not be older than ttl. */
 	if (keep_ms > 0)
-		CHECK(invariants_since(key, clock_ms + keep_ms - config.ttl_ms, &kept),
+		CHECK(invariants_since(key, clock_ms + keep_ms - config.ttl_ms, req->asked_seq,
+				       &kept),
 		      "key %d may be kept for %" PRId64 " ms, past ttl", key, keep_ms);
 	return since > kept ? since : kept;
 }
@@ -208,16 +210,16 @@ static bool stood_since(const struct place *place, uint64_t since)
 	return true;
 }
 
-void check_missing(const struct place *dir, const char *name, int64_t asked_ms, int64_t keep_ms)
+void check_missing(const struct fuse_req *req, int64_t keep_ms)
 {
-	struct place place = place_of(dir, name);
+	struct place place = place_of(&req->place, req->name);
 	uint64_t since;
 
 	if (place.type == PLACE_NOTHING || troubled)
 		return;
-	since = since_of(place.key, asked_ms, keep_ms);
+	since = since_of(place.key, req, keep_ms);
 	CHECK(!is_certain(&place, since) || !stood_since(&place, since),
-	      "%s is not found, and was there since %" PRIu64, name, since);
+	      "%s is not found, and was there since %" PRIu64, req->name, since);
 }
 
 /* --- Errors --- */
@@ -241,8 +243,8 @@ void check_error(const struct fuse_req *req, int error)
 		return;
 	if (error == ENOENT) {
 		if (req->ask == ASK_LOOKUP)
-			check_missing(&req->place, req->name, req->asked_ms, 0);
-		else if (may_tell_since(key, req->asked_ms, &since))
+			check_missing(req, 0);
+		else if (may_tell_since(key, req, &since))
 			CHECK(!is_certain(&req->place, since) || !stood_since(&req->place, since),
 			      "error %d for what was there since %" PRIu64, error, since);
 		return;
@@ -257,13 +259,14 @@ void check_error(const struct fuse_req *req, int error)
 
 /* --- Bytes --- */
 
-uint32_t candidates_of(const struct place *place, int64_t asked_ms)
+uint32_t candidates_of(const struct fuse_req *req)
 {
+	const struct place *place = &req->place;
 	const struct object *object = &world.documents[place->document];
 	uint64_t since = 0;
 	uint32_t candidates = 0;
 
-	may_tell_since(place->key, asked_ms, &since);
+	may_tell_since(place->key, req, &since);
 	for (unsigned i = 0; i < object->count; i++) {
 		if (world_was(object, i, since, now_seq))
 			candidates |= UINT32_C(1) << i;
