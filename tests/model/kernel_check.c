@@ -224,6 +224,14 @@ void check_missing(const struct fuse_req *req, int64_t keep_ms)
 
 /* --- Errors --- */
 
+static bool place_inside_gone(const struct place *place)
+{
+	bool is_inside = place->type == PLACE_BINDER ||
+			 (place->key >= KEY_BINDER && place->key < KEY_OBJECT);
+
+	return is_inside && !world_now(&world.binders[place->binder])->there;
+}
+
 void check_error(const struct fuse_req *req, int error)
 {
 	static const int possible[] = {EACCES, EBADMSG, EBUSY,	EHOSTUNREACH, EIO,
@@ -242,6 +250,9 @@ void check_error(const struct fuse_req *req, int error)
 	if (troubled)
 		return;
 	if (error == ENOENT) {
+		/* That a binder is gone is believed for a while, however short ttl is. */
+		if (place_inside_gone(&req->place))
+			return;
 		if (req->ask == ASK_LOOKUP)
 			check_missing(req, 0);
 		else if (may_tell_since(key, req, &since))
