@@ -385,7 +385,7 @@ static void run_schedule(uint64_t number)
 	kernel_compare_reset();
 	invariants_reset();
 	start();
-	for (rounds = 1 + rng_below(3); rounds > 0; rounds--) {
+	for (rounds = 1 + rng_below(2); rounds > 0; rounds--) {
 		for (unsigned steps = 5 + rng_below(40); steps > 0; steps--)
 			step();
 		settle();

@@ -7,10 +7,22 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- Places --- */
+
+/* Reads a name such as "d3-1.pdf.json". sscanf is slow. */
+static bool read_name(const char *name, char letter, int *ret_object, unsigned *ret_name)
+{
+	char *end;
+
+	if (name[0] != letter || name[1] < '0' || name[1] > '9' || name[2] != '-')
+		return false;
+	*ret_object = name[1] - '0';
+	*ret_name = (unsigned)strtoul(name + 3, &end, 10);
+	return end > name + 3;
+}
 
 static struct place place_in_top(const struct place *dir, const char *name)
 {
@@ -21,7 +33,7 @@ static struct place place_in_top(const struct place *dir, const char *name)
 		place.binder = world_binder_of(name);
 		if (place.binder >= 0)
 			place.type = PLACE_LINK;
-	} else if (sscanf(name, "b%d-%u", &place.binder, &place.name) == 2) {
+	} else if (read_name(name, 'b', &place.binder, &place.name)) {
 		place.type = PLACE_BINDER;
 	}
 	return place;
@@ -45,9 +57,9 @@ struct place place_of(const struct place *dir, const char *name)
 		place.type = strcmp(name, "pdf") == 0 ? PLACE_QUERY : PLACE_NOTHING;
 		place.view = LISTING_VIEW_QUERY;
 		place.key = -1;
-	} else if (sscanf(name, "d%d-%u", &place.document, &place.name) == 2) {
+	} else if (read_name(name, 'd', &place.document, &place.name)) {
 		place.type = PLACE_DOCUMENT;
-	} else if (sscanf(name, "f%d-%u", &place.folder, &place.name) == 2) {
+	} else if (read_name(name, 'f', &place.folder, &place.name)) {
 		place.type = PLACE_FOLDER;
 	} else if (strcmp(name, "binder.json") == 0) {
 		place.type = PLACE_BINDER_JSON;

@@ -144,18 +144,24 @@ void world_print_document(int document, const struct state *state, char text[TEX
 		 document, state->version);
 }
 
+/* The digit that ends a text which begins like this. */
+static int digit_after(const char *text, const char *start, int below)
+{
+	size_t len = strlen(start);
+
+	if (!text || strncmp(text, start, len) != 0 || text[len] < '0' || text[len] >= '0' + below)
+		return -1;
+	return text[len] - '0';
+}
+
 int world_binder_of(const char *id)
 {
-	int binder = -1;
-
-	return id && sscanf(id, "BINDER00%d", &binder) == 1 && binder < BINDERS ? binder : -1;
+	return digit_after(id, "BINDER00", BINDERS);
 }
 
 int world_document_of(const char *id)
 {
-	int document = -1;
-
-	return id && sscanf(id, "%8d-", &document) == 1 && document < DOCUMENTS ? document : -1;
+	return digit_after(id, "0000000", DOCUMENTS);
 }
 
 /* --- Contents --- */
