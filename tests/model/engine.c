@@ -207,7 +207,7 @@ static void hang_up(void)
 	settle();
 	action("SIGHUP");
 	invariants_mark();
-	hangup_ms = clock_ms;
+	hangup_ms = clock_boot_ms();
 	hangup_seq = now_seq;
 	tree_expire_all(engine.tree);
 	if (engine.contents)
@@ -329,9 +329,19 @@ static enum outcome pick_outcome(void)
 	return (enum outcome)(1 + rng_below(OUTCOMES - 1));
 }
 
+/* Timers stand still meanwhile, and so do those of the transport. Deadlines pass. */
+static void sleep_for(int64_t ms)
+{
+	settle();
+	action("sleep for %" PRId64 " ms", ms);
+	troubled = troubled || kernel_waiting() || transport_waiting();
+	clock_asleep_ms += ms;
+}
+
 static void step(void)
 {
 	static const int64_t waits_ms[] = {1, 1, 5, 20, 100, 450, 1000, 3000, 10000, 61000};
+	static const int64_t sleeps_ms[] = {700, 5000, 3600000};
 	unsigned what = rng_below(100);
 
 	totals.steps++;
@@ -350,7 +360,7 @@ static void step(void)
 	else if (what < 98)
 		kernel_drop();
 	else if (what == 98)
-		hang_up();
+		rng_percent(50) ? hang_up() : sleep_for(RNG_PICK(sleeps_ms));
 	else if (fault_percent)
 		transport_revoke();
 	if (rng_percent(70))

@@ -62,13 +62,18 @@ extern uv_loop_t loop;
 extern uint64_t now_seq;
 /* Something failed since the last quiet point: old answers and errors may come. */
 extern bool troubled;
-/* The latest SIGHUP, in clock_ms and as a now_seq; 0: none. */
+/* The latest SIGHUP, on the clock that counts sleep and as a now_seq; 0: none. */
 extern int64_t hangup_ms;
 extern uint64_t hangup_seq;
 
 /* --- clock.c --- */
 
-extern int64_t clock_ms;
+extern int64_t clock_ms;	/* of timers */
+extern int64_t clock_asleep_ms; /* which passed beside it: the machine slept */
+static inline int64_t clock_boot_ms(void)
+{
+	return clock_ms + clock_asleep_ms;
+}
 void clock_reset(void);
 int64_t clock_wall_ns(void); /* without moving it */
 

@@ -53,7 +53,7 @@ static void end_period(int key)
 	struct period *period = &keys[key].periods[keys[key].count++ % PERIODS_MAX];
 
 	period->end = now_seq;
-	period->end_ms = clock_ms;
+	period->end_ms = clock_boot_ms();
 	keys[key].running = false;
 }
 

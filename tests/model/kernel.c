@@ -88,6 +88,7 @@ static struct fuse_req *ask(struct fuse_req asked)
 	CHECK(request_count < REQUESTS_MAX, "the schedule is too long");
 	*req = asked;
 	req->asked_ms = clock_ms;
+	req->asked_boot_ms = clock_boot_ms();
 	req->asked_seq = now_seq;
 	req->ctx.pid = 100 + (int)rng_below(PROCESSES);
 	requests[request_count++] = req;

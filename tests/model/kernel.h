@@ -85,6 +85,7 @@ struct fuse_req {
 	off_t offset;
 	struct fuse_ctx ctx;
 	int64_t asked_ms;
+	int64_t asked_boot_ms;
 	uint64_t asked_seq;
 	bool answered;
 	bool interrupted;

@@ -110,7 +110,7 @@ static bool stood(const struct place *place, const struct state *state)
 
 bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since)
 {
-	int64_t asked_ms = req->asked_ms;
+	int64_t asked_ms = req->asked_boot_ms;
 	int64_t since_ms = asked_ms - config.ttl_ms - config.stale_ms;
 
 	if (troubled || key < 0)
@@ -167,8 +167,8 @@ uint64_t since_of(int key, const struct fuse_req *req, int64_t keep_ms)
 		return 0;
 	/* What is kept until then must not be older than ttl. */
 	if (keep_ms > 0)
-		CHECK(invariants_since(key, clock_ms + keep_ms - config.ttl_ms, req->asked_seq,
-				       &kept),
+		CHECK(invariants_since(key, clock_boot_ms() + keep_ms - config.ttl_ms,
+				       req->asked_seq, &kept),
 		      "key %d may be kept for %" PRId64 " ms, past ttl", key, keep_ms);
 	return since > kept ? since : kept;
 }

@@ -152,9 +152,10 @@ static void judge(struct http_transfer *transfer, const struct http_request *req
 	CHECK(sscanf(bearer->value, "token-%u", &transfer->token) == 1 && transfer->token > 0 &&
 		      transfer->token <= token_given,
 	      "a token that was never given");
-	CHECK(clock_ms < token_dead_ms[transfer->token], "a token is sent after its end");
-	CHECK(clock_ms >= pause_until_ms, "a request %" PRId64 " ms before Retry-After is over",
-	      pause_until_ms - clock_ms);
+	CHECK(clock_boot_ms() < token_dead_ms[transfer->token], "a token is sent after its end");
+	CHECK(clock_boot_ms() >= pause_until_ms,
+	      "a request %" PRId64 " ms before Retry-After is over",
+	      pause_until_ms - clock_boot_ms());
 }
 
 static void answer_api(struct http_transfer *transfer)
@@ -271,7 +272,7 @@ static void give_token(struct http_transfer *transfer)
 
 	token_given++;
 	CHECK(token_given < COUNT(token_dead_ms), "too many tokens are asked for");
-	token_dead_ms[token_given] = clock_ms + life_s * 1000;
+	token_dead_ms[token_given] = clock_boot_ms() + life_s * 1000;
 	snprintf(text, sizeof(text), "{\"access_token\":\"token-%u\",\"expires_in\":%d}",
 		 token_given, life_s);
 	end_with_text(transfer, 200, -1, text);
@@ -375,8 +376,8 @@ static bool answer_rightly(struct http_transfer *transfer)
 static void answer_limited(struct http_transfer *transfer, int64_t retry_after_ms)
 {
 	if (transfer->http->kind == HTTP_API && !is_token(transfer) && retry_after_ms > 0 &&
-	    clock_ms + retry_after_ms > pause_until_ms)
-		pause_until_ms = clock_ms + retry_after_ms;
+	    clock_boot_ms() + retry_after_ms > pause_until_ms)
+		pause_until_ms = clock_boot_ms() + retry_after_ms;
 	end_with_text(transfer, 429, retry_after_ms, "{\"title\":\"Too many requests\"}");
 }
 
