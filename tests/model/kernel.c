@@ -34,17 +34,28 @@ struct knode *knode_find(uint64_t id)
 	return NULL;
 }
 
-static void knode_count_lookup(uint64_t id, const struct place *place)
+/* An id stands for one state, of a file in files/ for one version. */
+static void knode_narrow(struct knode *node, uint32_t candidates)
+{
+	if (node->place.type != PLACE_DOCUMENT)
+		return;
+	node->candidates &= candidates;
+	CHECK(node->candidates, "one id stands for two states of document %d",
+	      node->place.document);
+}
+
+static void knode_count_lookup(uint64_t id, const struct place *place, uint32_t candidates)
 {
 	struct knode *node = knode_find(id);
 
 	if (!node) {
 		CHECK(knode_count < KNODES_MAX, "too many nodes");
 		node = &knodes[knode_count++];
-		*node = (struct knode){.id = id};
+		*node = (struct knode){.id = id, .candidates = UINT32_MAX};
 	}
 	node->place = *place;
 	node->lookups++;
+	knode_narrow(node, candidates);
 }
 
 static void keep_attr(uint64_t id, const struct stat *attr, int64_t keep_ms)
@@ -163,9 +174,10 @@ int fuse_reply_entry(fuse_req_t asked, const struct fuse_entry_param *entry)
 		return 0;
 	}
 	check_attr(&entry->attr, entry->attr.st_mode & S_IFMT);
-	if (!is_fixed)
-		check_found(&place, &entry->attr, since_of(place.key, req, keep_ms));
-	knode_count_lookup(entry->ino, &place);
+	knode_count_lookup(
+		entry->ino, &place,
+		is_fixed ? UINT32_MAX
+			 : check_found(&place, &entry->attr, since_of(place.key, req, keep_ms)));
 	keep_attr(entry->ino, &entry->attr, ms_of(entry->attr_timeout));
 	return 0;
 }
@@ -203,7 +215,7 @@ int fuse_reply_open(fuse_req_t asked, const struct fuse_file_info *fi)
 
 	if (req->ask == ASK_OPEN) {
 		if (req->place.type == PLACE_DOCUMENT)
-			handle->candidates = candidates_of(req);
+			handle->candidates = candidates_of(req) & knode_find(req->id)->candidates;
 		return 0;
 	}
 	if (may_tell_since(key_inside(&req->place), req, &since))
@@ -230,8 +242,8 @@ static size_t take_entry(struct fuse_req *req, const char *bytes)
 		struct stat attr = {.st_mode = entry->entry_out.attr.mode,
 				    .st_size = (off_t)entry->entry_out.attr.size};
 
-		knode_count_lookup(entry->entry_out.nodeid, &place);
-		check_found(&place, &attr, handle->since);
+		knode_count_lookup(entry->entry_out.nodeid, &place,
+				   check_found(&place, &attr, handle->since));
 		keep_attr(entry->entry_out.nodeid, &attr,
 			  (int64_t)entry->entry_out.attr_valid * 1000 +
 				  entry->entry_out.attr_valid_nsec / NS_PER_MS);
@@ -246,6 +258,8 @@ static void take_bytes(struct fuse_req *req, const char *bytes, size_t len)
 	CHECK(len <= req->size, "more is read than was asked for");
 	if (req->ask == ASK_READ) {
 		check_bytes(req->handle, bytes, len, req->offset, req->size);
+		if (knode_find(req->id) && req->place.type == PLACE_DOCUMENT)
+			knode_narrow(knode_find(req->id), req->handle->candidates);
 	} else if (len == 0) {
 		check_all_listed(req->handle);
 		req->handle->ended = true;
@@ -372,7 +386,8 @@ bool kernel_open_unasked(struct fuse_req *req)
 	if (config.content || req->ask != ASK_OPEN)
 		return false;
 	handle_new(req, 0);
-	req->handle->candidates = UINT32_MAX; /* the node's id stands for one state alone */
+	if (req->place.type == PLACE_DOCUMENT)
+		req->handle->candidates = knode_find(req->id)->candidates;
 	return true;
 }
 

@@ -36,6 +36,7 @@ struct knode {
 	struct place place;
 	bool told; /* attributes that the kernel may keep: they are of this id for good */
 	off_t size;
+	uint32_t candidates; /* the states of its document that it may stand for */
 };
 
 struct khandle {
@@ -129,11 +130,11 @@ void check_attr(const struct stat *attr, mode_t type);
 /* The same as a number, 0 for anything; `keep_ms`: for so long the kernel may believe the answer.
  */
 uint64_t since_of(int key, const struct fuse_req *req, int64_t keep_ms);
-/* A name was found, with these attributes (or NULL). */
-void check_found(const struct place *place, const struct stat *attr, uint64_t since);
+/* A name was found, with these attributes (or NULL). Returns the states that it may be of. */
+uint32_t check_found(const struct place *place, const struct stat *attr, uint64_t since);
 void check_missing(const struct fuse_req *req, int64_t keep_ms);
 void check_error(const struct fuse_req *req, int error);
-/* The states of a document that an open file may have. */
+/* The states that a document may be shown in. */
 uint32_t candidates_of(const struct fuse_req *req);
 /* Takes those away that have other bytes there. */
 void check_bytes(struct khandle *handle, const char *bytes, size_t len, off_t offset, size_t asked);

@@ -173,17 +173,38 @@ uint64_t since_of(int key, const struct fuse_req *req, int64_t keep_ms)
 	return since > kept ? since : kept;
 }
 
-void check_found(const struct place *place, const struct stat *attr, uint64_t since)
+/* One version may be that of several states. */
+static uint32_t with_same_version(const struct place *place, uint32_t candidates)
+{
+	const struct object *object = &world.documents[place->document];
+	uint32_t all = candidates;
+
+	if (place->type != PLACE_DOCUMENT || place->view != LISTING_VIEW_CONTENT)
+		return candidates;
+	for (unsigned i = 0; i < object->count; i++) {
+		for (unsigned j = 0; j < object->count; j++) {
+			if (candidates >> i & 1 &&
+			    object->states[i].version == object->states[j].version)
+				all |= UINT32_C(1) << j;
+		}
+	}
+	return all;
+}
+
+uint32_t check_found(const struct place *place, const struct stat *attr, uint64_t since)
 {
 	const struct object *object = object_of(place);
+	uint32_t candidates = 0;
 
 	if (!object)
-		return;
+		return UINT32_MAX;
 	for (unsigned i = 0; i < object->count; i++) {
 		if (world_was(object, i, since, now_seq) && stood(place, &object->states[i]) &&
 		    (!attr || has_size(place, &object->states[i], attr->st_size)))
-			return;
+			candidates |= UINT32_C(1) << i;
 	}
+	if (candidates)
+		return with_same_version(place, candidates);
 	fail("type %d, binder %d, folder %d, document %d, name %u, size %lld: it was not so since "
 	     "%" PRIu64,
 	     place->type, place->binder, place->folder, place->document, place->name,
@@ -294,7 +315,7 @@ uint32_t candidates_of(const struct fuse_req *req)
 		if (world_was(object, i, since, now_seq))
 			candidates |= UINT32_C(1) << i;
 	}
-	return candidates;
+	return with_same_version(place, candidates);
 }
 
 /* What a file shows or holds in a state, from an offset on; `text` may hold it. */
