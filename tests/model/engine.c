@@ -1,6 +1,7 @@
 /* engine.c: schedules: what happens to the daemon's engine, in which order, from one seed.
  *
- *   engine [--seconds=N | --schedules=N]     SEED=n in the environment runs that schedule alone
+ *   engine [--seconds=N | --schedules=N]     from a seed that is printed
+ *   engine SEED...                           these alone; also SEED=n in the environment
  *
  * A schedule makes an organisation and a configuration, then asks, answers, fails, changes, forgets
  * and lets time pass as chance has it; at quiet points all is read and compared; at the end nothing
@@ -427,33 +428,37 @@ static double real_seconds(clockid_t clock)
 int main(int argc, char **argv)
 {
 	const char *given = getenv("SEED");
-	uint64_t first = 0;
 	double began = real_seconds(CLOCK_MONOTONIC);
-	double seconds = 5;
+	double seconds = argc > 1 || given ? 0 : 5;
 	unsigned long long schedules = 0;
+	uint64_t next = 0;
 
+	log_init(LOG_LEVEL_ERROR, LOG_TARGET_STDERR);
+	signal(SIGALRM, on_alarm);
+	if (uv_loop_init(&loop) || getrandom(&next, 6, 0) != 6)
+		return 2;
 	for (int i = 1; i < argc; i++) {
-		if (sscanf(argv[i], "--seconds=%lf", &seconds) != 1 &&
-		    sscanf(argv[i], "--schedules=%llu", &schedules) != 1) {
-			fprintf(stderr, "usage: %s [--seconds=N | --schedules=N]\n", argv[0]);
+		char *end;
+		uint64_t number = strtoull(argv[i], &end, 10);
+
+		if (sscanf(argv[i], "--seconds=%lf", &seconds) == 1 ||
+		    sscanf(argv[i], "--schedules=%llu", &schedules) == 1)
+			continue;
+		if (*end) {
+			fprintf(stderr, "usage: %s [--seconds=N | --schedules=N | SEED...]\n",
+				argv[0]);
 			return 2;
 		}
+		run_schedule(number);
 	}
-	log_init(LOG_LEVEL_ERROR, LOG_TARGET_STDERR);
-	if (given) {
-		first = strtoull(given, NULL, 10);
-		schedules = 1;
-	} else if (getrandom(&first, 6, 0) != 6) {
-		return 2;
-	}
-	printf("SEED=%" PRIu64 " is the first schedule\n", first);
+	if (given)
+		run_schedule(strtoull(given, NULL, 10));
+	if (schedules || seconds > 0)
+		printf("SEED=%" PRIu64 " is the first schedule\n", next);
 	fflush(stdout);
-	signal(SIGALRM, on_alarm);
-	if (uv_loop_init(&loop))
-		return 2;
-	for (uint64_t i = 0;
-	     schedules ? i < schedules : real_seconds(CLOCK_MONOTONIC) - began < seconds; i++)
-		run_schedule(first + i);
+	while (schedules ? totals.schedules < schedules
+			 : real_seconds(CLOCK_MONOTONIC) - began < seconds)
+		run_schedule(next++);
 	kernel_reset();
 	uv_loop_close(&loop);
 	printf("%" PRIu64 " schedules, %.0f a second of processor time; %" PRIu64 " steps, %" PRIu64

@@ -27,6 +27,7 @@ DIRTY_FAULTS = [
     {"kind": "big_total"}, {"kind": "deep"}, {"kind": "redirect"},
     *({"kind": "wrong_types", "variant": variant} for variant in range(8)),
 ]
+OF_PAGES = ("null_items", "zero_page", "big_total")
 TOKEN_FAULTS = [
     {"kind": "status", "status": 500}, {"kind": "status", "status": 429}, {"kind": "reset"}, {"kind": "hang"},
     {"kind": "not_json"}, {"kind": "status", "status": 401},
@@ -136,7 +137,8 @@ class World:
         elif roll < 0.35:
             route, fault = "token", rng.choice(TOKEN_FAULTS)
         elif dirty and roll < 0.6:
-            route, fault = rng.choice(API_ROUTES[:-1]), rng.choice(DIRTY_FAULTS)
+            fault = rng.choice(DIRTY_FAULTS)
+            route = "search" if fault["kind"] in OF_PAGES else rng.choice(API_ROUTES[:-1])
         else:
             route, fault = rng.choice(API_ROUTES), rng.choice(CLEAN_FAULTS)
         times = rng.choice((1, 1, 2, 5, -1))

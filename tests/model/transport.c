@@ -360,6 +360,10 @@ static bool answer_rightly(struct http_transfer *transfer)
 		if (!transfer->status)
 			answer_api(transfer);
 		is_right = transfer->status == 200;
+		/* If it is the first one, the client must take the call for missing, for a while.
+		 */
+		troubled =
+			troubled || (transfer->status == 404 && strstr(transfer->url, "/folders/"));
 		body = transfer->answer;
 		transfer->answer = BUF_INIT(HTTP_BODY_MAX);
 		if (transfer->status != 200)
