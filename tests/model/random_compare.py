@@ -80,7 +80,7 @@ class Compare:
                 expected[path] = None
             elif isinstance(value, dict) and "latestVersionId" in value:
                 versions[path.removesuffix(".json")] = value["latestVersionId"]
-        expected.update({path: self.world.content(version) for path, version in versions.items()})
+        expected.update({path: self.world.contents[version] for path, version in versions.items()})
         same("files/", read_tree(self.mount / "files"), expected)
         for path, content in expected.items():
             if content is not None:
@@ -106,7 +106,8 @@ class Compare:
     def query(self):
         """As the API itself answers it."""
         term = "ny"
-        items = self.world.sim.search(f"pageSize=1000&pageNumber=1&searchTerm={urllib.parse.quote(term)}").json()["items"]
+        answer = self.world.sim.search(f"pageSize=1000&pageNumber=1&searchTerm={urllib.parse.quote(term)}")
+        items = answer.json()["items"]
         found = {json.loads(content)["id"]: content for content in read_tree(self.mount / "search" / term).values()}
         same("search/", found, {item["id"]: found.get(item["id"]) for item in items})
         for identity, content in found.items():

@@ -142,7 +142,7 @@ class Reader:
             if possible is None:
                 possible = [version for known in world.versions.values() for version in known]
             possible = [version for version in possible
-                        if self.may_be(world.content(version)[offset:offset + length], data)]
+                        if self.may_be(world.contents[version][offset:offset + length], data)]
         if not possible:
             raise Problem(f"{path}: {len(data)} bytes at {offset} are of no version, or of two")
         return possible

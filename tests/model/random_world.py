@@ -44,7 +44,7 @@ STORAGE_FAULTS = [
 
 class World:
     """`texts`: for each id, all files' contents that ever were right. `touched`: when each object last
-    changed. `versions`: for each document, all that it ever had."""
+    changed. `versions`: for each document, all that it ever had; `contents`: their bytes."""
 
     def __init__(self, sim, rng, log):
         self.sim, self.rng, self.log = sim, rng, log
@@ -66,14 +66,10 @@ class World:
             for item in binder["folders"] + binder["documents"]:
                 self.texts[item["id"]].add(reference.indent(item["raw"]))
             for document in binder["documents"]:
-                if document["latestVersionId"] not in self.versions[document["id"]]:
-                    self.versions[document["id"]].append(document["latestVersionId"])
-
-    def content(self, version):
-        with self.lock:
-            if version not in self.contents:
-                self.contents[version] = self.sim.content(version)
-            return self.contents[version]
+                version = document["latestVersionId"]
+                if version not in self.contents:  # the simulator forgets what it deletes
+                    self.contents[version] = self.sim.content(version)
+                    self.versions[document["id"]].append(version)
 
     # --- Changes ---
 
@@ -140,7 +136,9 @@ class World:
             fault = rng.choice(DIRTY_FAULTS)
             route = "search" if fault["kind"] in OF_PAGES else rng.choice(API_ROUTES[:-1])
         else:
-            route, fault = rng.choice(API_ROUTES), rng.choice(CLEAN_FAULTS)
+            fault = rng.choice(CLEAN_FAULTS)
+            # "*" is storage as well, where nothing tells such an answer from a document.
+            route = rng.choice(API_ROUTES[:-1] if fault["kind"] in ("not_json", "empty_body") else API_ROUTES)
         times = rng.choice((1, 1, 2, 5, -1))
         self.log("fault", route, fault, times)
         if fault in DIRTY_FAULTS:

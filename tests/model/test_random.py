@@ -24,6 +24,9 @@ from random_compare import Compare  # noqa: E402
 from random_readers import Problem, Reader  # noqa: E402
 from random_world import World  # noqa: E402
 
+# A shell that runs us in the background has SIGINT ignored, and so would the commands that are interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 READERS = 4
 ROUND_S = (2, 5)
 CALM_WITHIN_S = 60
@@ -165,8 +168,8 @@ def run(seed, seconds):
     large = rng.random() < 0.4
     made.memory = (1 if large else rng.choice((1, 4))) << 20
     made.timeout = 1
-    options = (f"timeout={made.timeout},memory={made.memory >> 20}M,ttl={rng.choice((0, 0.3, 1))},"
-               f"stale={rng.choice((0, 1))},connections={rng.choice((1, 4, 16))},page_size={rng.choice((7, 250))},"
+    options = (f"timeout={made.timeout},memory={made.memory >> 20}M,ttl={rng.choice((0.3, 1) if large else (0, 0.3, 1))},"
+               f"stale={rng.choice((0, 1))},connections={rng.choice((1, 4, 16))},page_size={250 if large else rng.choice((7, 250))},"
                f"sizes={rng.choice(('lazy', 'lazy', 'exact'))}")
     print(f"SEED={seed} {options}{' large' if large else ''}", flush=True)
     try:
@@ -178,8 +181,8 @@ def run(seed, seconds):
     took = time.monotonic() - made.began
     print(f"{made.rounds} quiet points, {made.deeds} deeds ({made.failures} failed), {made.disturbances} disturbances, "
           f"{60 * (made.deeds + made.disturbances) / took:.0f} a minute; "
-          f"{made.metrics['listing_evictions_total']} evictions, {made.metrics['deadlines_missed_total']} deadlines missed, "
-          f"{made.metrics['waits_total']} waits", flush=True)
+          f"{made.metrics['listing_evictions_total']} evictions, {made.metrics['deadlines_missed_total']} deadlines "
+          f"missed, {made.metrics['waits_total']} waits", flush=True)
 
 
 def seeds():
