@@ -110,6 +110,7 @@ extern struct world {
 	struct object folders[BINDERS][FOLDERS];
 	struct object documents[DOCUMENTS];
 	uint64_t moved[BINDERS]; /* when documents last came or went */
+	bool tells_tabs;	 /* documents name their folder as their tab, too */
 } world;
 
 void world_reset(void);

@@ -29,6 +29,7 @@ static struct state *object_change(struct object *object)
 void world_reset(void)
 {
 	memset(&world, 0, sizeof(world));
+	world.tells_tabs = rng_percent(70);
 	for (int b = 0; b < BINDERS; b++) {
 		object_change(&world.binders[b])->there = b == 0 || rng_percent(80);
 		for (int f = 0; f < FOLDERS; f++)
@@ -128,15 +129,20 @@ void world_print_elements(int binder, char text[TEXT_MAX])
 void world_print_document(int document, const struct state *state, char text[TEXT_MAX])
 {
 	char folder[32] = "null";
+	char tab[128] = "";
 
 	if (state->folder >= 0)
 		snprintf(folder, sizeof(folder), "\"" FOLDER_ID "\"", state->binder, state->folder);
+	if (state->folder >= 0 && world.tells_tabs)
+		snprintf(tab, sizeof(tab),
+			 "    {\"metadataElementId\": \"GLOBAL_TabId\", \"valueId\": %s},\n",
+			 folder);
 	snprintf(text, TEXT_MAX,
 		 "{\n  \"id\": \"" DOCUMENT_ID "\",\n  \"fileName\": \"d%d-%u.pdf\",\n"
-		 "  \"folderId\": %s,\n  \"binderId\": \"BINDER00%d\",\n  \"metadata\": [\n"
+		 "  \"folderId\": %s,\n  \"binderId\": \"BINDER00%d\",\n  \"metadata\": [\n%s"
 		 "    {\"metadataElementId\": \"Revision\", \"valueId\": \"%u\"}%s\n  ],\n"
 		 "  \"latestVersionId\": \"v-%d-%u\"\n}",
-		 document, document, state->name, folder, state->binder, state->revision,
+		 document, document, state->name, folder, state->binder, tab, state->revision,
 		 world.documents[document].dated
 			 ? ",\n    {\"metadataElementId\": \"GLOBAL_Date\", "
 			   "\"valueId\": \"" WORLD_DATE "\"}"
