@@ -64,6 +64,15 @@ static void ibinder_forget(struct provider *provider)
 	provider->found_by_tab[false] = false;
 	provider->found_by_tab[true] = false;
 	provider->tab_is_other = false;
+	provider->subfolders_doubtful = false;
+}
+
+/* A 404 may have been the end of a binder, just when its folders were asked for the first time. */
+static void doubt_missing(struct provider *provider)
+{
+	provider->subfolders_missing =
+		provider->subfolders_missing && !provider->subfolders_doubtful;
+	provider->subfolders_doubtful = false;
 }
 
 static int ibinder_new(const struct config *config, struct provider **ret_provider)
@@ -189,9 +198,10 @@ static void ibinder_explain(const struct http_response *response,
 /* --- Tasks --- */
 
 /* The path of the sub-folders call is inferred: a server that does not have it answers 404 or 405,
- * and is not asked again. Once it has answered, or if it is asked for one folder alone, a 404 means
- * that this folder is gone. What the client may not see of a binder (403) must not hide the rest.
- * That a document does not exist is an answer like another, to be kept. */
+ * and is not asked again; after a 404 not before the binders are listed anew. Once it has answered,
+ * or if it is asked for one folder alone, a 404 means that this folder is gone. What the client may
+ * not see of a binder (403) must not hide the rest. That a document does not exist is an answer
+ * like another, to be kept. */
 static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, long status)
 {
 	enum request_type type = (enum request_type)(tag & 0xff);
@@ -205,8 +215,10 @@ static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, lon
 		return task->folder && (status == 400 || status == 403 || status == 404);
 	if (type != REQUEST_SUBFOLDERS || (status != 404 && status != 405 && status != 403))
 		return false;
-	if (status == 405 || (status == 404 && !task->provider->subfolders_seen && !task->apart))
+	if (status == 405 || (status == 404 && !task->provider->subfolders_seen && !task->apart)) {
 		task->provider->subfolders_missing = true;
+		task->provider->subfolders_doubtful = status == 404;
+	}
 	return true;
 }
 
@@ -280,6 +292,7 @@ static int begin(struct provider_task *task, const struct provider_resource *res
 {
 	switch (resource->level) {
 	case PROVIDER_TOP:
+		doubt_missing(task->provider);
 		return 0;
 	case PROVIDER_PART:
 		return begin_part(task, resource);

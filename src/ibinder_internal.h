@@ -27,8 +27,9 @@ struct provider {
 	char *salt; /* provider and tenant, for inode numbers */
 	size_t page_size;
 	size_t memory;
-	bool subfolders_seen;	 /* the call has answered: a 404 then means that one folder */
-	bool subfolders_missing; /* the server does not have the call */
+	bool subfolders_seen;	  /* the call has answered: a 404 then means that one folder */
+	bool subfolders_missing;  /* the server does not have the call */
+	bool subfolders_doubtful; /* going by a 404, which may mean something else */
 	/* Documents were found by their folder's id: in folders at a binder's top, and below. */
 	bool found_by_tab[2];
 	bool tab_is_other; /* one was seen whose GLOBAL_TabId is not the id of the folder it is in
