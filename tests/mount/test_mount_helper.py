@@ -279,7 +279,7 @@ def test_the_unit_leaves_what_mounting_needs(installed, place):
     with background(env=env, path=place / "m", command=command) as daemon:
         assert len(os.listdir(daemon / "binders")) == 3
         status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
-        assert re.search(r"CapEff:\s+0000000000200000\n", status), status
+        assert re.search(r"CapEff:\s+0{16}\nCapBnd:\s+0000000000200000\n", status), status
         assert oct(os.stat(daemon / "binders").st_mode) == "0o40555"
         daemon.signal(15)
         daemon.wait_for_end()
