@@ -30,8 +30,10 @@ struct http {
 	uv_timer_t timer;
 	enum http_kind kind;
 	int64_t timeout_ms;
-	char *ca_file;			 /* owned, or NULL */
-	char *proxy;			 /* owned, or NULL */
+	char *ca_file; /* owned, or NULL */
+	char *proxy;   /* owned, or NULL */
+	bool proxied;  /* perhaps: no_proxy may say otherwise */
+	struct url_home *home;
 	struct http_transfer *transfers; /* all under way, doubly linked */
 };
 
@@ -47,6 +49,7 @@ struct http_transfer {
 	bool enough;	   /* of an answer that the sink does not take */
 	size_t dropped;	   /* bytes of it */
 	int refused_error; /* what the sink said */
+	bool strayed;	   /* the server named an address that may not be connected to */
 	struct http_response response;
 	char curl_text[CURL_ERROR_SIZE];
 	void (*done)(void *data, struct http_response *response);
@@ -207,6 +210,10 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 		response->error = response->body.error ? response->body.error : -EFBIG;
 		snprintf(response->text, sizeof(response->text), "%s",
 			 response->error == -EFBIG ? "the answer is too large" : "out of memory");
+	} else if (code == CURLE_COULDNT_CONNECT && transfer->strayed) {
+		response->error = -EBADMSG;
+		snprintf(response->text, sizeof(response->text),
+			 "the server names an address of this computer or of a private network");
 	} else if (code != CURLE_OK) {
 		response->error = errno_of(code);
 		snprintf(response->text, sizeof(response->text), "%s",
@@ -372,8 +379,42 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 	return transfer->headers_len > HTTP_HEADERS_BYTES_MAX ? 0 : size * count;
 }
 
+/* Asked with each address that a name has, so one that changes from one look-up to the next is
+ * judged by what is connected to. */
+static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_transfer *transfer = data;
+	struct http *http = transfer->http;
+	const char *url = "";
+
+	(void)purpose;
+	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
+	if (!url_home_admits(http->home, url, http->proxied ? NULL : &address->addr)) {
+		transfer->strayed = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* As libcurl looks for one for https://; plain http never goes to a proxy. */
+static bool is_proxied(const char *proxy)
+{
+	static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+	size_t i;
+
+	if (proxy)
+		return *proxy != '\0';
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value)
+			return true;
+	}
+	return false;
+}
+
 int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t connections,
-	     const char *ca_file, const char *proxy, struct http **ret_http)
+	     const char *ca_file, const char *proxy, struct url_home *home, struct http **ret_http)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	long most = connections < TRANSFERS_CONNECT_MAX ? (long)connections : TRANSFERS_CONNECT_MAX;
@@ -383,6 +424,8 @@ int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t co
 	http->loop = loop;
 	http->kind = kind;
 	http->timeout_ms = timeout_ms;
+	http->home = home;
+	http->proxied = is_proxied(proxy);
 	uv_timer_init(loop, &http->timer);
 	http->timer.data = http;
 	http->multi = curl_multi_init();
@@ -505,6 +548,8 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
 	/* What a sink takes may be paused for long, and is dead only when no byte comes. */
@@ -515,7 +560,10 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES_PER_S);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((timeout_ms + 999) / 1000));
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
+	if (request->fresh_connection) { /* nor the address: it may have become another */
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	}
 	/* Without this, removing a transfer whose name is being resolved waits for getaddrinfo
 	 * (curl/curl#8515, #9147). */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

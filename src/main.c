@@ -69,6 +69,7 @@ struct daemon {
 	const struct provider_ops *ops;
 	struct provider *provider;
 	struct failures failures;
+	struct url_home home;
 	struct http *http;
 	struct http *storage;
 	struct wait_room *room;
@@ -242,7 +243,7 @@ static int start_contents(struct daemon *daemon)
 	const struct config *config = daemon->config;
 	int error =
 		http_new(&daemon->loop, HTTP_STORAGE, config->timeout_ms, STORAGE_CONNECTIONS_MAX,
-			 config->ca_file, config->proxy, &daemon->storage);
+			 config->ca_file, config->proxy, &daemon->home, &daemon->storage);
 
 	if (error)
 		return error;
@@ -255,9 +256,10 @@ static int start(struct daemon *daemon, struct secret *secret, int fuse_fd)
 	const struct config *config = daemon->config;
 	int error = start_signals(daemon);
 
+	url_home_init(&daemon->home, config->api_url, config->auth_url);
 	if (!error)
 		error = http_new(&daemon->loop, HTTP_API, config->timeout_ms, config->connections,
-				 config->ca_file, config->proxy, &daemon->http);
+				 config->ca_file, config->proxy, &daemon->home, &daemon->http);
 	if (!error)
 		error = daemon->ops->provider_new(config, &daemon->provider);
 	if (!error)
