@@ -11,6 +11,8 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -385,7 +387,9 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 {
 	struct http_transfer *transfer = data;
 	struct http *http = transfer->http;
+	unsigned int timeout_ms = (unsigned int)http->timeout_ms;
 	const char *url = "";
+	curl_socket_t fd;
 
 	(void)purpose;
 	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
@@ -393,7 +397,12 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 		transfer->strayed = true;
 		return CURL_SOCKET_BAD;
 	}
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	/* Else libcurl would go on giving requests to an HTTP/2 connection that leads nowhere since
+	 * the network was away: of one that times out it closes the stream alone. */
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	return fd;
 }
 
 /* As libcurl looks for one for https://; plain http never goes to a proxy. */

@@ -12,8 +12,11 @@ import ctypes
 import functools
 import os
 import pathlib
+import socket
+import subprocess
+import threading
 
-from background import Background, background
+from background import background
 from mounting import BINARY, run
 from pooling import leave_children_to_the_main_thread
 
@@ -67,13 +70,76 @@ class Names:
 
 
 @contextlib.contextmanager
-def named(names, path, env, *options):
-    """A mount whose daemon knows these names; its paths begin with the daemon: `daemon / "binders"`."""
+def named(names, path, env, *options, before=()):
+    """A mount whose daemon knows these names; its paths begin with the daemon: `daemon / "binders"`.
+    `before`: words that start it, say in another network."""
     script = 'mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@"'
-    command = ["unshare", "-m", "sh", "-c", script, "sh", str(names.hosts_file), str(names.resolver_file), BINARY]
+    command = [*before, "unshare", "-m", "sh", "-c", script, "sh", str(names.hosts_file), str(names.resolver_file),
+               BINARY]
     words = [word for option in options for word in ("-o", option)]
-    with background(path, *words, env=env, path=path, command=command) as daemon:
+    with background(path, *words, env=env, path=path, command=command, says=None) as daemon:  # it may warn
         yield daemon
 
 
-__all__ = ["OTHER", "PRIVATE", "PUBLIC", "Background", "Names", "in_network", "ip", "named"]
+class NameServer:
+    """Answers questions for IPv4 addresses on port 53, from `hosts`; what is not there does not exist.
+    Silent while `silent`; `asked` counts."""
+
+    def __init__(self, address="127.0.0.1", **hosts):
+        self.hosts = {name.replace("_", "."): to for name, to in hosts.items()}
+        self.silent, self.asked = False, 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((address, 53))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                question, sender = self.socket.recvfrom(512)
+                if not question:
+                    return
+                self.asked += 1
+                if not self.silent:
+                    self.socket.sendto(self._answer(question), sender)
+
+    def _answer(self, question):
+        """RFC 1035, 4.1: the question once more, and the address if there is one and it is asked for."""
+        at, labels = 12, []
+        while length := question[at]:
+            labels.append(question[at + 1:at + 1 + length].decode())
+            at += 1 + length
+        kind, end = int.from_bytes(question[at + 1:at + 3], "big"), at + 5
+        address = self.hosts.get(".".join(labels).lower())
+        answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04" + socket.inet_aton(address or "0.0.0.0")
+        count = 1 if address and kind == 1 else 0
+        flags = 0x8180 if address else 0x8183
+        head = question[:2] + flags.to_bytes(2, "big") + b"\x00\x01" + count.to_bytes(2, "big") + b"\x00" * 4
+        return head + question[12:end] + answer * count
+
+    def end(self):
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+class Elsewhere:
+    """Another network, joined to this one by a link with these addresses: ours, and theirs."""
+
+    def __init__(self, ours, theirs):
+        self.process = subprocess.Popen(["unshare", "-n", "sleep", "600"])
+        self.before = ["nsenter", "-t", str(self.process.pid), "-n", "--"]
+        while os.readlink(f"/proc/{self.process.pid}/ns/net") == os.readlink("/proc/thread-self/ns/net"):
+            pass  # until it is there
+        ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(self.process.pid))
+        ip("address", "add", f"{ours}/24", "dev", "near")
+        ip("link", "set", "near", "up")
+        self.ip("address", "add", f"{theirs}/24", "dev", "far")
+        self.ip("link", "set", "far", "up")
+        self.ip("link", "set", "lo", "up")
+
+    def ip(self, *words):
+        run(*self.before, "ip", *words)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
