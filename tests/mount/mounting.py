@@ -20,6 +20,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "sim"))
 
+import canary  # noqa: E402
 from sim_client import SECRET, TENANT, Sim  # noqa: E402
 
 BUILD = os.environ.get("IBINDERFS_BUILD", "build")
@@ -85,6 +86,7 @@ class Mount:
         self.reader.start()
         try:
             self.wait_for_line("is mounted")
+            canary.look_at_process(self.process.pid)
         except AssertionError:
             self.kill()
             raise
@@ -118,7 +120,9 @@ class Mount:
         return self.path / name
 
     def control(self, name):
-        return (self.path / ".ibinderfs" / name).read_text()
+        text = (self.path / ".ibinderfs" / name).read_text()
+        canary.look(f".ibinderfs/{name}", text)
+        return text
 
     def metrics(self):
         values = (line.split(" ") for line in self.control("metrics").splitlines() if not line.startswith("#"))
@@ -135,6 +139,7 @@ class Mount:
             self.process.send_signal(signal.SIGABRT)  # shows where it stands
             raise AssertionError(f"the daemon does not end:\n{self.log}") from None
         self.reader.join(timeout=5)
+        canary.look("the log", self.log)
         assert not any(word in self.log for word in SANITIZER_WORDS), self.log
         assert self.process.returncode == 0, (self.process.returncode, self.log)
 
@@ -144,6 +149,7 @@ class Mount:
 
     def end(self):
         if self.process.poll() is None:
+            canary.look_at_control(self.path / ".ibinderfs")
             self.unmount()
         self.wait_for_end()
         if self.made_path:
@@ -166,6 +172,7 @@ def simulated(*options):
     try:
         yield sim
         sim.clear()
+        assert sim.stats()["leaked_credentials"] == 0, "credentials came to storage, or where a redirect led"
         sim.end()
     finally:
         if sim.process.poll() is None:
