@@ -80,6 +80,10 @@ struct http_response {
 struct http;
 struct http_transfer;
 
+/* Once, before all else here and before any thread. Returns 0 or -ENOMEM. */
+int http_global_init(void);
+void http_global_fini(void);
+
 /* `timeout_ms`: for connecting, and for how long less than 1 kB/s is suffered; a whole transfer may
  * take six times as long, or for ever if a sink takes it. ca_file and proxy may be NULL. `home`
  * judges whom to connect to, and must outlive what is returned; where a proxy connects, it alone

@@ -21,7 +21,6 @@
 #include "loop.h"
 #include "mountpoint.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -486,7 +485,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	log_init(config->log_level, LOG_TARGET_STDERR);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+	if (http_global_init()) {
 		log_error("libcurl cannot start");
 		config_free(config);
 		return EXIT_FAILED;
@@ -507,6 +506,6 @@ int main(int argc, char **argv)
 		break;
 	}
 	config_free(config);
-	curl_global_cleanup();
+	http_global_fini();
 	return code;
 }
