@@ -81,7 +81,6 @@ static int answer_secret(int fd, uint32_t serial, const struct config *config)
 	struct buf error CLEANUP(buf_reset) = BUF_INIT(TEXT_MAX);
 	int result;
 
-	signal(SIGCHLD, SIG_DFL); /* a command's end is waited for */
 	result = config_read_secret(config, &secret, &error);
 	if (result)
 		return send_answer(fd, serial, result, buf_str(&error), error.len);
@@ -107,8 +106,8 @@ static void let_go(const struct config *config)
 static int serve(int fd, const struct config *config)
 {
 	struct question question;
+	pid_t reader = 0;
 	ssize_t got;
-	pid_t child;
 
 	for (;;) {
 		do {
@@ -116,14 +115,15 @@ static int serve(int fd, const struct config *config)
 		} while (got < 0 && errno == EINTR);
 		if (got != sizeof(question))
 			return 0;
-		if (question.wish == UNMOUNT) {
-			signal(SIGCHLD, SIG_DFL); /* fusermount3's end is waited for */
+		if (question.wish == UNMOUNT)
 			return mountpoint_clear(config->mountpoint);
-		}
-		child = fork();
-		if (child == 0)
+		/* One at a time, however many the daemon asks for; each ends by itself. */
+		while (reader > 0 && waitpid(reader, NULL, 0) < 0 && errno == EINTR)
+			;
+		reader = fork();
+		if (reader == 0)
 			return answer_secret(fd, question.serial, config);
-		if (child < 0)
+		if (reader < 0)
 			send_answer(fd, question.serial, -errno, NULL, 0);
 	}
 }
@@ -149,7 +149,6 @@ static int keep(int fd, const struct config *config)
 	if (result)
 		return result;
 	let_go(config);
-	signal(SIGCHLD, SIG_IGN); /* who reads the secret is waited for by nobody */
 	return serve(fd, config);
 }
 

@@ -68,6 +68,7 @@ struct daemon {
 	const struct provider_ops *ops;
 	struct provider *provider;
 	struct failures failures;
+	struct secret *secret; /* to begin with */
 	struct url_home home;
 	struct http *http;
 	struct http *storage;
@@ -114,6 +115,8 @@ static void on_up(void *data)
 		close(daemon->up_fd);
 		daemon->up_fd = -1;
 	}
+	/* Not before: what fails is for the log. */
+	fetcher_renew(daemon->fetcher, daemon->secret);
 }
 
 static void on_unmounted(void *data, int error)
@@ -286,11 +289,10 @@ static int start(struct daemon *daemon, struct secret *secret, int fuse_fd)
 		.failures = &daemon->failures,
 		.mounted_wall_ns = loop_wall_ns(),
 	};
+	daemon->secret = secret;
 	daemon->lock_error = lockin_enter(config->ca_file);
 	error = fs_new(&daemon->loop, fuse_fd, config, daemon->tree, daemon->contents, daemon->room,
 		       &daemon->control, on_up, on_unmounted, daemon, &daemon->fs);
-	if (!error)
-		fetcher_renew(daemon->fetcher, secret);
 	return error;
 }
 
