@@ -54,19 +54,18 @@ static void on_deadline(uv_timer_t *timer)
 static bool check_secret(const struct config *config, struct secret *ret_secret)
 {
 	struct buf error CLEANUP(buf_reset) = BUF_INIT(16 * 1024);
-	static const char *const origins[] = {
-		[CONFIG_SECRET_NONE] = "",
-		[CONFIG_SECRET_ENVIRONMENT] = "from the environment",
-		[CONFIG_SECRET_INLINE] = "from the configuration file",
-		[CONFIG_SECRET_FILE] = "from client_secret_file",
-		[CONFIG_SECRET_COMMAND] = "from client_secret_command",
-	};
+	char origin[64];
 
 	if (config_read_secret(config, ret_secret, &error)) {
 		say("secret", false, buf_str(&error));
 		return false;
 	}
-	say("secret", true, origins[config->secret_source]);
+	snprintf(origin, sizeof(origin), "%s, from %s", config->secret_key,
+		 config->secret_source == CONFIG_SECRET_ENVIRONMENT ? "the environment"
+		 : config->secret_source == CONFIG_SECRET_INLINE    ? "the configuration file"
+		 : config->secret_source == CONFIG_SECRET_FILE	    ? "its file"
+								    : "its command");
+	say("secret", true, origin);
 	return true;
 }
 
@@ -108,7 +107,8 @@ static int fetch_one(struct check *check, const struct config *config,
 }
 
 static int check_top(struct check *check, const struct config *config,
-		     const struct provider_ops *ops, struct failures *failures)
+		     const struct provider_ops *ops, const struct provider *provider,
+		     struct failures *failures)
 {
 	struct provider_resource top = {.level = PROVIDER_TOP};
 	int error = fetch_one(check, config, &top, ops->top_name);
@@ -129,9 +129,14 @@ static int check_top(struct check *check, const struct config *config,
 		return error;
 	}
 	snprintf(text, sizeof(text), "%" PRIu32 " entries, from %s", check->listing->dirs[0].count,
-		 log_url(config->api_url, url, sizeof(url)));
+		 log_url(ops->address(provider), url, sizeof(url)));
 	say("listing", true, text);
 	return 0;
+}
+
+static bool is_part(const struct listing_entry *entry)
+{
+	return entry->type == LISTING_DIR && entry->dir == LISTING_ELSEWHERE;
 }
 
 /* The list of binders alone does not show whether their documents can be read. */
@@ -166,15 +171,15 @@ static int check_listings(struct check *check, const struct config *config,
 			  struct failures *failures)
 {
 	struct buf notes CLEANUP(buf_reset) = BUF_INIT(4096);
-	int error = check_top(check, config, ops, failures);
+	int error = check_top(check, config, ops, provider, failures);
 	struct listing *top = check->listing;
 
-	if (!error && top->dirs[0].count > 0) {
+	if (!error && top->dirs[0].count > 0 && is_part(&top->entries[top->dirs[0].first])) {
 		error = check_part(check, config, top, failures);
 		listing_unref(check->listing);
-		ops->describe(provider, &notes);
-		fputs(buf_str(&notes), stdout);
 	}
+	ops->describe(provider, &notes);
+	fputs(buf_str(&notes), stdout);
 	listing_unref(top);
 	return error;
 }
@@ -187,7 +192,7 @@ static int ask(struct check *check, const struct config *config, struct secret *
 	struct http *http = NULL;
 	int error;
 
-	url_home_init(&check->home, config->api_url, config->auth_url);
+	url_home_init(&check->home, config->api_url, config->auth_url, config->proxy);
 	error = http_new(&check->loop, HTTP_API, config->timeout_ms, config->connections,
 			 config->ca_file, config->proxy, &check->home, &http);
 	uv_timer_init(&check->loop, &check->deadline);

@@ -1,9 +1,10 @@
 /* config.c: joins command line, environment and configuration file into one structure.
  *
- * Every setting has a slot. The sources fill the slots in order of precedence and leave alone what
- * is filled; then each slot, or the default, is read into its field. Slots are text with the place
- * they come from, so a message can say where to mend what. The loader owns them and, until it
- * succeeds, the structure. A secret passes through here only as the knowledge that there is one. */
+ * Every name of a setting has a slot. The sources fill the slots, the nearer ones over the others;
+ * then each slot, or the default, is read into the field that the provider has for it. Slots are
+ * text with the place they come from, so a message can say where to mend what. The loader owns them
+ * and, until it succeeds, the structure. A secret passes through here only as the knowledge that
+ * there is one. */
 #include "config_internal.h"
 
 #include "cleanup.h"
@@ -61,9 +62,13 @@ void config_free(struct config *config)
 	free(config->mountpoint);
 	free(config->file);
 	free(config->provider);
+	free(config->secret_origin);
 	free(config->tenant_id);
 	free(config->client_id);
-	free(config->secret_origin);
+	free(config->api_key);
+	free(config->domain);
+	free(config->domain_key_field);
+	free(config->answer_attribute);
 	free(config->api_url);
 	free(config->auth_url);
 	free(config->subfolders_path);
@@ -79,6 +84,14 @@ static void loader_fini(struct loader *loader)
 		free(loader->slots[i].where);
 	}
 	config_free(loader->config);
+}
+
+/* Providers may have settings of the same name: one slot is for all of them. */
+static struct slot *slot_of(struct loader *loader, enum config_key key)
+{
+	const char *name = config_settings[key].key;
+
+	return &loader->slots[config_key_find(name, strlen(name))];
 }
 
 /* Fills a slot anew. `where` is two parts: "-o " and "ttl", "/etc/ibinderfs/config:7: " and "ttl".
@@ -145,6 +158,24 @@ static bool option_is_ignored(const char *option)
 	return false;
 }
 
+static int refuse_secret(struct loader *loader, const struct config_setting *setting)
+{
+	const char *separator = "";
+
+	buf_printf(loader->error,
+		   "-o %s: every user can read a command line; a secret belongs into the "
+		   "environment (%s) or into the configuration file (",
+		   setting->key, setting->environment[0]);
+	for (enum config_key key = 0; key < KEY_COUNT; key++) {
+		if (!config_settings[key].secret ||
+		    strcmp(config_settings[key].provider, setting->provider) != 0)
+			continue;
+		buf_printf(loader->error, "%s%s", separator, config_settings[key].key);
+		separator = ", ";
+	}
+	return config_fail(loader->error, -EINVAL, ")");
+}
+
 /* Takes `key`, or `key=value`. No message repeats a value before its key is known to be harmless.
  */
 static int load_option(struct loader *loader, const char *option)
@@ -157,13 +188,8 @@ static int load_option(struct loader *loader, const char *option)
 		return 0;
 	if (key == KEY_COUNT)
 		return config_key_refuse("-o", option, name_len, loader->error);
-	if (key == KEY_CLIENT_SECRET)
-		return config_fail(
-			loader->error, -EINVAL,
-			"-o client_secret: every user can read a command line; a secret "
-			"belongs into the configuration file (client_secret_file, "
-			"client_secret_command or client_secret) or into the environment "
-			"(IBINDER_CLIENT_SECRET)");
+	if (config_key_is_secret(key))
+		return refuse_secret(loader, setting);
 	if (setting->place == PLACE_FILE)
 		return config_fail(loader->error, -EINVAL,
 				   "-o %s: only the configuration file takes it", setting->key);
@@ -299,24 +325,26 @@ static int load_positionals(struct loader *loader, int count, char **arguments)
 	return 0;
 }
 
-/* An empty variable counts as none. */
+/* An empty variable counts as none. Others' accounts may be there too. */
 static int load_environment(struct loader *loader)
 {
-	for (size_t key = 0; key < KEY_COUNT; key++) {
+	for (enum config_key key = 0; key < KEY_COUNT; key++) {
 		const struct config_setting *setting = &config_settings[key];
-		struct slot *slot = &loader->slots[key];
+		struct slot *slot = slot_of(loader, key);
 
-		if (loader->config->mode == CONFIG_DEMO && setting->account)
+		if (!config_key_is_of(key, loader->config->provider) ||
+		    (loader->config->mode == CONFIG_DEMO && setting->account))
 			continue;
 		for (size_t i = 0; i < 2 && setting->environment[i]; i++) {
 			const char *name = setting->environment[i];
 			const char *value = getenv(name);
 			int rc;
 
-			if (slot->layer != LAYER_NONE || !value || !*value)
+			if (!value || !*value || slot->layer == LAYER_OPTION ||
+			    slot->layer == LAYER_ENVIRONMENT)
 				continue;
 			rc = slot_fill(slot, LAYER_ENVIRONMENT,
-				       key == KEY_CLIENT_SECRET ? "" : value,
+				       config_key_is_secret(key) ? "" : value,
 				       "environment variable ", name);
 			if (rc < 0)
 				return rc;
@@ -343,7 +371,7 @@ static int load_from_section(void *user, enum config_key key, const char *value,
 		return 0;
 	rc = buf_printf(&place, "%s:%u: ", section->path, line);
 	if (rc == 0)
-		rc = slot_fill(slot, LAYER_SECTION, key == KEY_CLIENT_SECRET ? "" : value,
+		rc = slot_fill(slot, LAYER_SECTION, config_key_is_secret(key) ? "" : value,
 			       buf_str(&place), config_settings[key].key);
 	buf_reset(&place);
 	return rc;
@@ -410,14 +438,32 @@ static int load_section(struct loader *loader)
 	return rc;
 }
 
+/* What has a place but not in this provider's account is a mistake. */
+static int refuse_foreign(struct loader *loader, enum config_key key)
+{
+	const struct slot *slot = slot_of(loader, key);
+	enum config_key other = 0;
+
+	/* The name may be one of this provider's settings as well. */
+	while (other < KEY_COUNT && (slot_of(loader, other) != slot ||
+				     !config_key_is_of(other, loader->config->provider)))
+		other++;
+	if (slot->layer == LAYER_NONE || other < KEY_COUNT)
+		return 0;
+	return config_fail(loader->error, -EINVAL, "%s: is for provider=%s alone, this is %s",
+			   slot->where, config_settings[key].provider, loader->config->provider);
+}
+
 static int apply_slot(struct loader *loader, enum config_key key)
 {
 	const struct config_setting *setting = &config_settings[key];
-	const struct slot *slot = &loader->slots[key];
+	const struct slot *slot = slot_of(loader, key);
 	struct buf why = BUF_INIT(WHY_BYTES_MAX);
 	const char *text = slot->text ? slot->text : setting->fallback;
 	int rc;
 
+	if (key != KEY_PROVIDER && !config_key_is_of(key, loader->config->provider))
+		return refuse_foreign(loader, key);
 	if (loader->config->mode == CONFIG_DEMO && setting->account) {
 		if (slot->layer == LAYER_NONE)
 			return 0;
@@ -438,29 +484,24 @@ static int apply_slot(struct loader *loader, enum config_key key)
 /* The source nearest to the command line wins; within one there must be no choice. */
 static int choose_secret(struct loader *loader)
 {
-	static const struct {
-		enum config_key key;
-		enum config_secret_source source;
-	} choices[] = {
-		{KEY_CLIENT_SECRET, CONFIG_SECRET_INLINE},
-		{KEY_CLIENT_SECRET_FILE, CONFIG_SECRET_FILE},
-		{KEY_CLIENT_SECRET_COMMAND, CONFIG_SECRET_COMMAND},
-	};
 	struct config *config = loader->config;
 	const struct slot *chosen = NULL;
 
-	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
-		const struct slot *slot = &loader->slots[choices[i].key];
+	for (enum config_key key = 0; key < KEY_COUNT; key++) {
+		const struct slot *slot = slot_of(loader, key);
 
-		if (slot->layer == LAYER_NONE || (chosen && slot->layer > chosen->layer))
+		if (!config_settings[key].secret || slot->layer == LAYER_NONE ||
+		    (chosen && slot->layer > chosen->layer))
 			continue;
 		if (chosen && slot->layer == chosen->layer)
 			return config_fail(loader->error, -EINVAL,
-					   "%s: the client secret has another source already in "
-					   "this section; keep one",
-					   slot->where);
+					   "%s: the secret has another source already (%s); keep "
+					   "one",
+					   slot->where, config->secret_key);
 		chosen = slot;
-		config->secret_source = choices[i].source;
+		config->secret_source = config_settings[key].secret;
+		config->secret_key = config_settings[key].key;
+		config->by_domain_key = key == KEY_INBENTA_DOMAIN_KEY;
 	}
 	if (!chosen)
 		return 0;
@@ -475,38 +516,60 @@ static int choose_secret(struct loader *loader)
 	return 0;
 }
 
+/* The setting that the account lacks, or KEY_COUNT. */
+static enum config_key missing_key(const struct config *config)
+{
+	enum config_key key = 0;
+
+	for (; key < KEY_COUNT; key++) {
+		const struct config_setting *setting = &config_settings[key];
+		const void *field = (const char *)config + setting->offset;
+
+		if (!config_key_is_of(key, config->provider))
+			continue;
+		if (setting->required && !*(char *const *)field)
+			break;
+		if (setting->secret == CONFIG_SECRET_INLINE && !config->secret_key)
+			break;
+	}
+	if (key == KEY_COUNT && config->by_domain_key && !config->domain)
+		return KEY_INBENTA_DOMAIN;
+	return key;
+}
+
 static int check_account(struct loader *loader)
 {
 	const struct config *config = loader->config;
-	const char *key = !config->tenant_id   ? "tenant_id (IBINDER_TENANT_ID)"
-			  : !config->client_id ? "client_id (IBINDER_CLIENT_ID)"
-			  : config->secret_source == CONFIG_SECRET_NONE
-				  ? "client_secret_file (IBINDER_CLIENT_SECRET)"
-				  : NULL;
+	enum config_key key = missing_key(config);
+	const struct config_setting *setting = &config_settings[key];
+	const char *suffix = key < KEY_COUNT && config_key_is_secret(key) ? "_file" : "";
 
-	if (!key)
+	if (key == KEY_COUNT)
 		return 0;
 	if (config->file)
 		return config_fail(loader->error, -EINVAL,
-				   "%s is not set: put it into section [%s] of %s or into the "
-				   "environment",
-				   key, config->source, config->file);
+				   "%s%s (%s) is not set: put it into section [%s] of %s or into "
+				   "the environment",
+				   setting->key, suffix, setting->environment[0], config->source,
+				   config->file);
 	return config_fail(loader->error, -EINVAL,
-			   "%s is not set: set it in the environment, or name a section of the "
-			   "configuration file as SOURCE",
-			   key);
+			   "%s%s (%s) is not set: set it in the environment, or name a section of "
+			   "the configuration file as SOURCE",
+			   setting->key, suffix, setting->environment[0]);
 }
 
 static int load_settings(struct loader *loader)
 {
 	struct config *config = loader->config;
-	int rc = load_environment(loader);
+	int rc = load_section(loader);
 
 	if (rc == 0)
-		rc = load_section(loader);
+		rc = apply_slot(loader, KEY_PROVIDER); /* which says what the others are */
+	if (rc == 0)
+		rc = load_environment(loader);
 	config->uid = getuid();
 	config->gid = getgid();
-	for (enum config_key key = 0; rc == 0 && key < KEY_COUNT; key++)
+	for (enum config_key key = KEY_PROVIDER + 1; rc == 0 && key < KEY_COUNT; key++)
 		rc = apply_slot(loader, key);
 	if (rc < 0)
 		return rc;

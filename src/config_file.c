@@ -215,7 +215,7 @@ static char *reader_line(char *line, int size, void *stream)
 		reader->rc =
 			config_fail(reader->error, -EINVAL,
 				    "%s:%u: a line has at most %d bytes; a long secret belongs "
-				    "into a file of its own (client_secret_file)",
+				    "into a file of its own",
 				    reader->path, reader->line, size - 2);
 	else if (len > 0 && *start == '[')
 		reader->rc = reader_note_section(reader, start, len);
@@ -229,10 +229,10 @@ static char *reader_line(char *line, int size, void *stream)
 static int reader_check_mode(const struct section_reader *reader, enum config_key key)
 {
 	/* Who can write the file could run commands as the user. */
-	if (key == KEY_CLIENT_SECRET_COMMAND)
+	if (config_settings[key].secret == CONFIG_SECRET_COMMAND)
 		return config_file_check_mode(reader->path, reader->st, S_IWGRP | S_IWOTH,
 					      reader->error);
-	if (key == KEY_CLIENT_SECRET)
+	if (config_key_is_secret(key))
 		return config_file_check_mode(reader->path, reader->st, S_IRWXG | S_IRWXO,
 					      reader->error);
 	return 0;

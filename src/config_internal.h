@@ -25,11 +25,21 @@ enum config_key {
 	KEY_API_URL,
 	KEY_AUTH_URL,
 	KEY_SUBFOLDERS_PATH,
+	KEY_PAGE_SIZE,
+	KEY_INBENTA_API_KEY,
+	KEY_INBENTA_SECRET,
+	KEY_INBENTA_SECRET_FILE,
+	KEY_INBENTA_SECRET_COMMAND,
+	KEY_INBENTA_DOMAIN_KEY,
+	KEY_INBENTA_DOMAIN,
+	KEY_INBENTA_DOMAIN_KEY_FIELD,
+	KEY_INBENTA_ANSWER_ATTRIBUTE,
+	KEY_INBENTA_AUTH_URL,
+	KEY_INBENTA_PAGE_SIZE,
 	KEY_TTL,
 	KEY_STALE,
 	KEY_TIMEOUT,
 	KEY_CONNECTIONS,
-	KEY_PAGE_SIZE,
 	KEY_MEMORY,
 	KEY_CONTENT,
 	KEY_SIZES,
@@ -53,6 +63,7 @@ enum config_type {
 	TYPE_PATH,
 	TYPE_URL,
 	TYPE_URL_BASE, /* loses trailing slashes */
+	TYPE_ORIGIN,   /* scheme, host and port alone */
 	TYPE_PROXY,
 	TYPE_SUBFOLDERS,
 	TYPE_SECONDS,
@@ -78,7 +89,10 @@ struct config_setting {
 	int64_t max;		    /* as min */
 	const char *environment[2]; /* the first that is set counts */
 	enum config_place place;    /* the environment aside */
+	const char *provider;	    /* whose it is; NULL: everybody's */
 	bool account;		    /* says whose data is shown: --demo brings its own */
+	bool required;
+	enum config_secret_source secret; /* it says where the secret is */
 	bool may_be_empty;
 	const char *argument; /* for --help; NULL: takes none */
 	const char *help;
@@ -93,8 +107,15 @@ extern const char *const config_sizes_words[CONFIG_SIZES_EXACT + 1];
  * not fit is lost, the code stays. */
 #define config_fail(error, code, ...) ((void)buf_printf((error), __VA_ARGS__), (code))
 
-/* KEY_COUNT when there is no setting of that name. */
+/* KEY_COUNT when there is no setting of that name; of several providers' the first. */
 enum config_key config_key_find(const char *name, size_t len);
+/* Whether a provider has the setting; NULL: all of them have. */
+bool config_key_is_of(enum config_key key, const char *provider);
+/* Whether the setting's value is a secret itself. */
+static inline bool config_key_is_secret(enum config_key key)
+{
+	return key < KEY_COUNT && config_settings[key].secret == CONFIG_SECRET_INLINE;
+}
 /* Says that there is no such setting, and which one was probably meant. `where` begins the line. */
 int config_key_refuse(const char *where, const char *name, size_t len, struct buf *error);
 /* Checks a value and stores it in its field. Appends to `why` what is wrong with it. */
@@ -121,8 +142,9 @@ int config_read_some(int fd, struct buf *data);
 /* strerror in the words of config_file_read. */
 const char *config_file_strerror(int error);
 
-/* Runs a command and takes its output as secret; `limit_ms` bounds the whole. */
-int config_secret_run(const char *command, int64_t limit_ms, struct secret *ret_secret,
-		      struct buf *error);
+/* Runs a command, which the setting `key` holds, and takes its output as secret; `limit_ms` bounds
+ * the whole. */
+int config_secret_run(const char *key, const char *command, int64_t limit_ms,
+		      struct secret *ret_secret, struct buf *error);
 
 #endif

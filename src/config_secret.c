@@ -1,4 +1,4 @@
-/* config_secret.c: fetches the client secret from environment, configuration file, a file of its
+/* config_secret.c: fetches the client's secret from environment, configuration file, a file of its
  * own or a command.
  *
  * Owns nothing that lasts; buffers are overwritten before they are freed. Runs in any thread: it
@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -59,14 +60,15 @@ static bool is_systemd_credential(const char *path, const struct stat *st)
 	       (st->st_mode & 07777) == 0440;
 }
 
-static int secret_from_file(const char *path, struct secret *ret_secret, struct buf *error)
+static int secret_from_file(const char *key, const char *path, struct secret *ret_secret,
+			    struct buf *error)
 {
 	struct buf data CLEANUP(buf_wipe) = BUF_INIT(SECRET_INPUT_MAX);
 	struct stat st;
 	int rc = config_file_read(path, &st, &data);
 
 	if (rc < 0)
-		return config_fail(error, rc, "cannot read client_secret_file %s: %s", path,
+		return config_fail(error, rc, "cannot read %s %s: %s", key, path,
 				   config_file_strerror(rc));
 	if (!is_systemd_credential(path, &st))
 		rc = config_file_check_mode(path, &st, S_IRWXG | S_IRWXO, error);
@@ -75,29 +77,41 @@ static int secret_from_file(const char *path, struct secret *ret_secret, struct 
 	return rc;
 }
 
+struct inline_secret {
+	const char *key;
+	struct secret secret;
+};
+
+static void inline_secret_fini(struct inline_secret *wanted)
+{
+	secret_fini(&wanted->secret);
+}
+
 static int take_inline(void *user, enum config_key key, const char *value, unsigned line,
 		       struct buf *error)
 {
+	struct inline_secret *wanted = user;
+
 	(void)line;
-	if (key != KEY_CLIENT_SECRET)
+	if (strcmp(config_settings[key].key, wanted->key) != 0)
 		return 0;
-	return secret_take(user, value, strlen(value), "client_secret", error);
+	return secret_take(&wanted->secret, value, strlen(value), wanted->key, error);
 }
 
 static int secret_from_section(const struct config *config, struct secret *ret_secret,
 			       struct buf *error)
 {
-	struct secret secret CLEANUP(secret_fini) = {0};
-	int rc = config_file_section(config->file, config->source, take_inline, &secret, error);
+	struct inline_secret wanted CLEANUP(inline_secret_fini) = {.key = config->secret_key};
+	int rc = config_file_section(config->file, config->source, take_inline, &wanted, error);
 
 	if (rc == -ENOENT)
 		return config_fail(error, rc, "the configuration file %s is gone", config->file);
 	if (rc < 0)
 		return rc;
-	if (!secret.value)
-		return config_fail(error, -EINVAL, "%s: client_secret is gone from section [%s]",
-				   config->file, config->source);
-	secret_move(ret_secret, &secret);
+	if (!wanted.secret.value)
+		return config_fail(error, -EINVAL, "%s: %s is gone from section [%s]", config->file,
+				   config->secret_key, config->source);
+	secret_move(ret_secret, &wanted.secret);
 	return 0;
 }
 
@@ -196,18 +210,18 @@ static int end_shell(pid_t pid, int rc, int64_t deadline_ms, int *ret_status)
 	return rc;
 }
 
-static int tell_status(int status, struct buf *error)
+static int tell_status(const char *key, int status, struct buf *error)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFEXITED(status))
-		return config_fail(error, -EINVAL, "client_secret_command failed with status %d",
+		return config_fail(error, -EINVAL, "%s failed with status %d", key,
 				   WEXITSTATUS(status));
-	return config_fail(error, -EINVAL, "client_secret_command was ended by signal %d",
-			   WTERMSIG(status));
+	return config_fail(error, -EINVAL, "%s was ended by signal %d", key, WTERMSIG(status));
 }
 
-static int secret_run(const char *command, int64_t limit_ms, struct buf *output, struct buf *error)
+static int secret_run(const char *key, const char *command, int64_t limit_ms, struct buf *output,
+		      struct buf *error)
 {
 	int64_t deadline_ms = now_ms() + limit_ms;
 	int status = 0;
@@ -226,54 +240,57 @@ static int secret_run(const char *command, int64_t limit_ms, struct buf *output,
 	}
 	close(ends[0]);
 	if (rc == -ETIMEDOUT)
-		return config_fail(error, rc, "client_secret_command did not end within %g seconds",
+		return config_fail(error, rc, "%s did not end within %g seconds", key,
 				   (double)limit_ms / 1000);
 	if (rc == -EFBIG)
-		return config_fail(error, -EINVAL,
-				   "client_secret_command printed more than %d bytes",
+		return config_fail(error, -EINVAL, "%s printed more than %d bytes", key,
 				   SECRET_BYTES_MAX);
 	if (rc < 0)
-		return config_fail(error, rc, "cannot run client_secret_command: %s",
-				   strerror(-rc));
-	return tell_status(status, error);
+		return config_fail(error, rc, "cannot run %s: %s", key, strerror(-rc));
+	return tell_status(key, status, error);
 }
 
-int config_secret_run(const char *command, int64_t limit_ms, struct secret *ret_secret,
-		      struct buf *error)
+int config_secret_run(const char *key, const char *command, int64_t limit_ms,
+		      struct secret *ret_secret, struct buf *error)
 {
 	struct buf output CLEANUP(buf_wipe) = BUF_INIT(SECRET_INPUT_MAX);
-	int rc = secret_run(command, limit_ms, &output, error);
+	char what[64];
+	int rc = secret_run(key, command, limit_ms, &output, error);
 
 	if (rc < 0)
 		return rc;
-	return secret_take(ret_secret, buf_str(&output), output.len,
-			   "the output of client_secret_command", error);
+	snprintf(what, sizeof(what), "the output of %s", key);
+	return secret_take(ret_secret, buf_str(&output), output.len, what, error);
 }
 
 int config_read_secret(const struct config *config, struct secret *ret_secret, struct buf *error)
 {
 	size_t told = error->len;
+	const char *name;
 	const char *value;
 	int rc = -EINVAL;
 
 	switch (config->secret_source) {
 	case CONFIG_SECRET_NONE:
-		rc = config_fail(error, -EINVAL, "there is no client secret");
+		rc = config_fail(error, -EINVAL, "there is no secret");
 		break;
 	case CONFIG_SECRET_ENVIRONMENT:
-		value = getenv(config_settings[KEY_CLIENT_SECRET].environment[0]);
-		rc = secret_take(ret_secret, value ? value : "", value ? strlen(value) : 0,
-				 config_settings[KEY_CLIENT_SECRET].environment[0], error);
+		name = config_settings[config_key_find(config->secret_key,
+						       strlen(config->secret_key))]
+			       .environment[0];
+		value = getenv(name);
+		rc = secret_take(ret_secret, value ? value : "", value ? strlen(value) : 0, name,
+				 error);
 		break;
 	case CONFIG_SECRET_INLINE:
 		rc = secret_from_section(config, ret_secret, error);
 		break;
 	case CONFIG_SECRET_FILE:
-		rc = secret_from_file(config->secret_origin, ret_secret, error);
+		rc = secret_from_file(config->secret_key, config->secret_origin, ret_secret, error);
 		break;
 	case CONFIG_SECRET_COMMAND:
-		rc = config_secret_run(config->secret_origin, CONFIG_SECRET_COMMAND_MS, ret_secret,
-				       error);
+		rc = config_secret_run(config->secret_key, config->secret_origin,
+				       CONFIG_SECRET_COMMAND_MS, ret_secret, error);
 		break;
 	}
 	if (rc < 0 && error->len == told)

@@ -21,41 +21,55 @@
 
 #define FIELD(name) offsetof(struct config, name)
 
+#define IBINDER "ibinder"
+#define INBENTA "inbenta"
+
+const char *const config_providers[] = {IBINDER, INBENTA, NULL};
+
 const struct config_setting config_settings[KEY_COUNT] = {
 	[KEY_PROVIDER] = {.key = "provider",
 			  .type = TYPE_PROVIDER,
 			  .offset = FIELD(provider),
-			  .fallback = "ibinder",
-			  .account = true,
+			  .fallback = IBINDER,
 			  .argument = "NAME",
-			  .help = "whose API: ibinder"},
+			  .help = "whose API: ibinder or inbenta"},
 	[KEY_TENANT_ID] = {.key = "tenant_id",
 			   .type = TYPE_TEXT,
 			   .offset = FIELD(tenant_id),
 			   .environment = {"IBINDER_TENANT_ID", "IBINDER_ORG_ID"},
+			   .provider = IBINDER,
 			   .account = true,
+			   .required = true,
 			   .argument = "ID",
 			   .help = "the organisation's id"},
 	[KEY_CLIENT_ID] = {.key = "client_id",
 			   .type = TYPE_TEXT,
 			   .offset = FIELD(client_id),
 			   .environment = {"IBINDER_CLIENT_ID"},
+			   .provider = IBINDER,
 			   .account = true,
+			   .required = true,
 			   .argument = "ID",
 			   .help = "the API client's id"},
 	[KEY_CLIENT_SECRET] = {.key = "client_secret",
 			       .environment = {"IBINDER_CLIENT_SECRET"},
 			       .may_be_empty = true, /* its slot holds no text */
+			       .provider = IBINDER,
 			       .account = true,
+			       .secret = CONFIG_SECRET_INLINE,
 			       .argument = "SECRET",
 			       .place = PLACE_FILE,
 			       .help = "the secret itself; makes the file a secret one"},
 	[KEY_CLIENT_SECRET_FILE] = {.key = "client_secret_file",
+				    .provider = IBINDER,
 				    .account = true,
+				    .secret = CONFIG_SECRET_FILE,
 				    .argument = "FILE",
 				    .help = "file that holds the API client's secret"},
 	[KEY_CLIENT_SECRET_COMMAND] = {.key = "client_secret_command",
+				       .provider = IBINDER,
 				       .account = true,
+				       .secret = CONFIG_SECRET_COMMAND,
 				       .argument = "CMD",
 				       .place = PLACE_FILE,
 				       .help = "run by /bin/sh, prints the secret"},
@@ -64,6 +78,7 @@ const struct config_setting config_settings[KEY_COUNT] = {
 			 .offset = FIELD(api_url),
 			 .fallback = "https://api.ibinder.com/api",
 			 .environment = {"IBINDER_API_URL"},
+			 .provider = IBINDER,
 			 .account = true,
 			 .argument = "URL",
 			 .help = "base of the API"},
@@ -72,6 +87,7 @@ const struct config_setting config_settings[KEY_COUNT] = {
 			  .offset = FIELD(auth_url),
 			  .fallback = "https://signin.ibinder.com/connect/token",
 			  .environment = {"IBINDER_AUTH_URL"},
+			  .provider = IBINDER,
 			  .account = true,
 			  .argument = "URL",
 			  .help = "the token endpoint"},
@@ -79,9 +95,99 @@ const struct config_setting config_settings[KEY_COUNT] = {
 				 .type = TYPE_SUBFOLDERS,
 				 .offset = FIELD(subfolders_path),
 				 .fallback = "/documents/drives/binders/{binder}/folders/{folder}",
+				 .provider = IBINDER,
 				 .may_be_empty = true,
 				 .argument = "PATH",
 				 .help = "below api_url; empty: do not ask for sub-folders"},
+	[KEY_PAGE_SIZE] = {.key = "page_size",
+			   .type = TYPE_COUNT,
+			   .offset = FIELD(page_size),
+			   .fallback = "250",
+			   .min = 1,
+			   .max = 1000,
+			   .provider = IBINDER,
+			   .argument = "N",
+			   .help = "documents per search page"},
+	[KEY_INBENTA_API_KEY] = {.key = "api_key",
+				 .type = TYPE_TEXT,
+				 .offset = FIELD(api_key),
+				 .environment = {"INBENTA_API_KEY"},
+				 .provider = INBENTA,
+				 .account = true,
+				 .required = true,
+				 .argument = "KEY",
+				 .help = "the API key, which every call names"},
+	[KEY_INBENTA_SECRET] = {.key = "secret",
+				.environment = {"INBENTA_SECRET"},
+				.may_be_empty = true, /* its slot holds no text */
+				.provider = INBENTA,
+				.account = true,
+				.secret = CONFIG_SECRET_INLINE,
+				.argument = "SECRET",
+				.place = PLACE_FILE,
+				.help = "the secret itself; makes the file a secret one"},
+	[KEY_INBENTA_SECRET_FILE] = {.key = "secret_file",
+				     .provider = INBENTA,
+				     .account = true,
+				     .secret = CONFIG_SECRET_FILE,
+				     .argument = "FILE",
+				     .help = "file that holds the API key's secret"},
+	[KEY_INBENTA_SECRET_COMMAND] = {.key = "secret_command",
+					.provider = INBENTA,
+					.account = true,
+					.secret = CONFIG_SECRET_COMMAND,
+					.argument = "CMD",
+					.place = PLACE_FILE,
+					.help = "run by /bin/sh, prints the secret"},
+	[KEY_INBENTA_DOMAIN_KEY] = {.key = "domain_key",
+				    .environment = {"INBENTA_DOMAIN_KEY"},
+				    .may_be_empty = true, /* its slot holds no text */
+				    .provider = INBENTA,
+				    .account = true,
+				    .secret = CONFIG_SECRET_INLINE,
+				    .argument = "KEY",
+				    .place = PLACE_FILE,
+				    .help = "instead of a secret; needs domain"},
+	[KEY_INBENTA_DOMAIN] = {.key = "domain",
+				.type = TYPE_ORIGIN,
+				.offset = FIELD(domain),
+				.environment = {"INBENTA_DOMAIN"},
+				.provider = INBENTA,
+				.account = true,
+				.argument = "URL",
+				.help = "a domain registered for the domain key"},
+	[KEY_INBENTA_DOMAIN_KEY_FIELD] = {.key = "domain_key_field",
+					  .type = TYPE_TEXT,
+					  .offset = FIELD(domain_key_field),
+					  .fallback = "domainKey",
+					  .provider = INBENTA,
+					  .argument = "NAME",
+					  .help = "what /auth calls a domain key"},
+	[KEY_INBENTA_ANSWER_ATTRIBUTE] = {.key = "answer_attribute",
+					  .type = TYPE_TEXT,
+					  .offset = FIELD(answer_attribute),
+					  .fallback = "ANSWER_TEXT",
+					  .provider = INBENTA,
+					  .argument = "NAME",
+					  .help = "the attribute with the answer's HTML"},
+	[KEY_INBENTA_AUTH_URL] = {.key = "auth_url",
+				  .type = TYPE_URL_BASE,
+				  .offset = FIELD(auth_url),
+				  .fallback = "https://api.inbenta.io/v1",
+				  .environment = {"INBENTA_AUTH_URL"},
+				  .provider = INBENTA,
+				  .account = true,
+				  .argument = "URL",
+				  .help = "base of /auth; the rest comes with the token"},
+	[KEY_INBENTA_PAGE_SIZE] = {.key = "page_size",
+				   .type = TYPE_COUNT,
+				   .offset = FIELD(page_size),
+				   .fallback = "100",
+				   .min = 1,
+				   .max = 100,
+				   .provider = INBENTA,
+				   .argument = "N",
+				   .help = "contents per page"},
 	[KEY_TTL] = {.key = "ttl",
 		     .type = TYPE_SECONDS,
 		     .offset = FIELD(ttl_ms),
@@ -112,14 +218,6 @@ const struct config_setting config_settings[KEY_COUNT] = {
 			     .max = 256,
 			     .argument = "N",
 			     .help = "most API requests, and most read-ahead"},
-	[KEY_PAGE_SIZE] = {.key = "page_size",
-			   .type = TYPE_COUNT,
-			   .offset = FIELD(page_size),
-			   .fallback = "250",
-			   .min = 1,
-			   .max = 1000,
-			   .argument = "N",
-			   .help = "documents per search page"},
 	[KEY_MEMORY] = {.key = "memory",
 			.type = TYPE_SIZE,
 			.offset = FIELD(memory),
@@ -138,6 +236,7 @@ const struct config_setting config_settings[KEY_COUNT] = {
 		       .type = TYPE_SIZES,
 		       .offset = FIELD(sizes),
 		       .fallback = "lazy",
+		       .provider = IBINDER,
 		       .argument = "lazy|exact",
 		       .help = "in files/: learnt at open, or at look-up"},
 	[KEY_CA_FILE] = {.key = "ca_file",
@@ -218,6 +317,13 @@ enum config_key config_key_find(const char *name, size_t len)
 				   config_settings[key].key[len] != '\0'))
 		key++;
 	return key;
+}
+
+bool config_key_is_of(enum config_key key, const char *provider)
+{
+	const char *owner = config_settings[key].provider;
+
+	return !owner || (provider && strcmp(owner, provider) == 0);
 }
 
 /* Levenshtein's distance, row by row. Both lengths are at most NAME_BYTES_COMPARED. */
@@ -329,6 +435,7 @@ static int print_setting(const struct config *config, const struct config_settin
 	case TYPE_PATH:
 	case TYPE_URL:
 	case TYPE_URL_BASE:
+	case TYPE_ORIGIN:
 	case TYPE_PROXY:
 	case TYPE_SUBFOLDERS:
 		return print_text(key, *(char *const *)field, out);
@@ -363,14 +470,14 @@ static int print_secret_source(const struct config *config, struct buf *out)
 	case CONFIG_SECRET_NONE:
 		return 0;
 	case CONFIG_SECRET_ENVIRONMENT:
-		return buf_append_str(out, "; client_secret comes from the environment\n");
+		return buf_printf(out, "; %s comes from the environment\n", config->secret_key);
 	case CONFIG_SECRET_INLINE:
-		return buf_append_str(out, "; client_secret stands in the configuration file\n");
+		return buf_printf(out, "; %s stands in the configuration file\n",
+				  config->secret_key);
 	case CONFIG_SECRET_FILE:
-		return print_text(config_settings[KEY_CLIENT_SECRET_FILE].key,
-				  config->secret_origin, out);
+		return print_text(config->secret_key, config->secret_origin, out);
 	case CONFIG_SECRET_COMMAND:
-		return buf_append_str(out, "; client_secret comes from client_secret_command\n");
+		return buf_printf(out, "; the secret comes from %s\n", config->secret_key);
 	}
 	return -EINVAL;
 }
@@ -383,9 +490,15 @@ int config_print(const struct config *config, struct buf *out)
 		rc = buf_printf(out, "; from %s\n", config->file);
 	if (rc == 0 && config->source)
 		rc = buf_printf(out, "[%s]\n", config->source);
-	for (size_t i = 0; rc == 0 && i < KEY_COUNT; i++)
-		rc = i == KEY_CLIENT_SECRET ? print_secret_source(config, out)
-					    : print_setting(config, &config_settings[i], out);
+	for (enum config_key key = 0; rc == 0 && key < KEY_COUNT; key++) {
+		const struct config_setting *setting = &config_settings[key];
+
+		if (!config_key_is_of(key, config->provider))
+			continue;
+		rc = config->secret_key && strcmp(setting->key, config->secret_key) == 0
+			     ? print_secret_source(config, out)
+			     : print_setting(config, setting, out);
+	}
 	return rc;
 }
 
@@ -408,6 +521,23 @@ static int usage_line(const struct config_setting *setting, struct buf *out)
 	return rc == 0 ? buf_append_str(out, "\n") : rc;
 }
 
+/* What of `place` one provider has, or (NULL) all have. */
+static int usage_lines(const char *provider, bool in_file, struct buf *out)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < KEY_COUNT; i++) {
+		const struct config_setting *setting = &config_settings[i];
+		bool is_of = provider
+				     ? setting->provider && strcmp(setting->provider, provider) == 0
+				     : !setting->provider;
+
+		if (is_of && (setting->place == PLACE_FILE) == in_file)
+			rc = usage_line(setting, out);
+	}
+	return rc;
+}
+
 int config_usage(struct buf *out)
 {
 	static const char head[] =
@@ -416,7 +546,8 @@ int config_usage(struct buf *out)
 		"       ibinderfs --demo MOUNTPOINT [-f] [-o OPTION[,OPTION...]]\n"
 		"       ibinderfs --help | --version\n"
 		"\n"
-		"Mounts an iBinder organisation read-only: directories, documents, JSON files.\n"
+		"Mounts an iBinder organisation, or an Inbenta knowledge base, read-only:\n"
+		"directories, documents, JSON files.\n"
 		"SOURCE is a section of ~/.config/ibinderfs/config, else /etc/ibinderfs/config;\n"
 		"without it the account comes from the environment.\n"
 		"\n"
@@ -428,21 +559,25 @@ int config_usage(struct buf *out)
 		"  -V, --version             the version\n"
 		"\n"
 		"Settings for -o and, by the same names, the configuration file (with defaults):\n";
+	static const char tail[] =
+		"\nEnvironment: IBINDER_TENANT_ID (or IBINDER_ORG_ID), IBINDER_CLIENT_ID,\n"
+		"IBINDER_CLIENT_SECRET, IBINDER_API_URL, IBINDER_AUTH_URL; INBENTA_API_KEY,\n"
+		"INBENTA_SECRET, INBENTA_DOMAIN_KEY, INBENTA_DOMAIN, INBENTA_AUTH_URL.\n"
+		"\nEnd a mount with: fusermount3 -u MOUNTPOINT\n";
 	int rc = buf_append_str(out, head);
 
-	for (size_t i = 0; rc == 0 && i < KEY_COUNT; i++)
-		if (config_settings[i].place != PLACE_FILE)
-			rc = usage_line(&config_settings[i], out);
 	if (rc == 0)
-		rc = buf_append_str(out, "\nIn the configuration file only:\n");
-	for (size_t i = 0; rc == 0 && i < KEY_COUNT; i++)
-		if (config_settings[i].place == PLACE_FILE)
-			rc = usage_line(&config_settings[i], out);
+		rc = usage_lines(NULL, false, out);
+	for (size_t i = 0; rc == 0 && config_providers[i]; i++) {
+		rc = buf_printf(out, "\nWith provider=%s:\n", config_providers[i]);
+		if (rc == 0)
+			rc = usage_lines(config_providers[i], false, out);
+		if (rc == 0)
+			rc = buf_append_str(out, "  and in the configuration file only:\n");
+		if (rc == 0)
+			rc = usage_lines(config_providers[i], true, out);
+	}
 	if (rc == 0)
-		rc = buf_append_str(out,
-				    "\nEnvironment: IBINDER_TENANT_ID (or IBINDER_ORG_ID), "
-				    "IBINDER_CLIENT_ID,\n"
-				    "IBINDER_CLIENT_SECRET, IBINDER_API_URL, IBINDER_AUTH_URL.\n"
-				    "\nEnd a mount with: fusermount3 -u MOUNTPOINT\n");
+		rc = buf_append_str(out, tail);
 	return rc;
 }

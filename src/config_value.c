@@ -179,6 +179,17 @@ static int set_url(char **field, const char *text, bool is_base, struct buf *why
 	return store_text(field, canonical);
 }
 
+/* As browsers name it (RFC 6454, 6.1): without a slash at the end. */
+static int set_origin(char **field, const char *text, struct buf *why)
+{
+	const char *host = strstr(text, "://");
+	int rc = set_url(field, text, true, why);
+
+	if (rc == 0 && host && strchr(*field + strlen("https://"), '/'))
+		return config_fail(why, -EINVAL, "must end with the host, such as https://host");
+	return rc;
+}
+
 static int set_proxy(char **field, const char *text, struct buf *why)
 {
 	static const char *const schemes[] = {"http",	 "https",  "socks4",
@@ -314,7 +325,6 @@ static int set_choice(const struct config_setting *setting, void *field, const c
 		      struct buf *why)
 {
 	static const char *const flags[] = {"off", "on"};
-	static const char *const providers[] = {"ibinder"};
 	int choice;
 
 	switch (setting->type) {
@@ -345,10 +355,12 @@ static int set_choice(const struct config_setting *setting, void *field, const c
 		*(bool *)field = choice == 1;
 		return 0;
 	default: /* TYPE_PROVIDER */
-		if (parse_choice(text, providers, COUNT(providers)) < 0)
-			return config_fail(why, -EINVAL, QUOTE " is not known; known: ibinder",
-					   text);
-		return store_text(field, text);
+		for (const char *const *name = config_providers; *name; name++) {
+			if (strcmp(*name, text) == 0)
+				return store_text(field, text);
+		}
+		return config_fail(why, -EINVAL, QUOTE " is not known; known: ibinder, inbenta",
+				   text);
 	}
 }
 
@@ -371,8 +383,11 @@ int config_value_set(struct config *config, const struct config_setting *setting
 	case TYPE_PATH:
 		return set_path(config, field, text, why);
 	case TYPE_URL:
+		return set_url(field, text, false, why);
 	case TYPE_URL_BASE:
-		return set_url(field, text, setting->type == TYPE_URL_BASE, why);
+		return set_url(field, text, true, why);
+	case TYPE_ORIGIN:
+		return set_origin(field, text, why);
 	case TYPE_PROXY:
 		return set_proxy(field, text, why);
 	case TYPE_SUBFOLDERS:

@@ -111,6 +111,7 @@ int control_print_status(const struct control *control, struct buf *out)
 	struct token *token = fetcher_token(control->fetcher);
 	struct buf failed = BUF_INIT(CONTROL_TEXT_MAX / 4);
 	struct old_listings lists = {.out = &failed};
+	const char *address = control->ops->address(control->provider);
 	int64_t failing_ms = fetcher_failing_since(control->fetcher);
 	char url[256];
 
@@ -119,7 +120,8 @@ int control_print_status(const struct control *control, struct buf *out)
 		   getpid());
 	failures_print_time(out, control->mounted_wall_ns);
 	buf_printf(out, "\nserver         %s: %s",
-		   log_url(control->config->api_url, url, sizeof(url)), server_word(control));
+		   log_url(address ? address : control->config->auth_url, url, sizeof(url)),
+		   server_word(control));
 	if (failing_ms)
 		buf_printf(out, ", for %" PRId64 " s", (loop_now_ms() - failing_ms) / 1000);
 	if (fetcher_pause_ms(control->fetcher))

@@ -31,7 +31,7 @@ struct control {
 	const struct provider *provider;
 	struct fetcher *fetcher;
 	const struct tree *tree;
-	const struct contents *contents; /* NULL: content=off */
+	const struct contents *contents; /* NULL: content=off, or it is in the listings */
 	const struct wait_room *room;
 	struct failures *failures;
 	int64_t mounted_wall_ns;

@@ -3,10 +3,13 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
 #define NS_PER_S 1000000000LL
+/* Of YYYYMMDDHHMMSS. */
+#define DIGITS 14
 /* What int64_t nanoseconds can hold, in whole seconds, and a day less for offsets. */
 #define SECONDS_MAX (INT64_MAX / NS_PER_S - 86400)
 
@@ -55,18 +58,33 @@ static int parse_offset(const char *at, int64_t *ret_s)
 	return 0;
 }
 
+/* timegm turns 30 February into 1 March. */
+static bool is_day(struct tm tm)
+{
+	int day = tm.tm_mday;
+
+	timegm(&tm);
+	return tm.tm_mday == day;
+}
+
+static int to_ns(struct tm *tm, int64_t offset_s, int64_t fraction_ns, int64_t *ret_ns)
+{
+	int64_t seconds = timegm(tm) - offset_s;
+
+	if (seconds > SECONDS_MAX || seconds < -SECONDS_MAX)
+		return -EINVAL;
+	*ret_ns = seconds * NS_PER_S + fraction_ns;
+	return 0;
+}
+
 int date_parse_rfc3339(const char *text, int64_t *ret_ns)
 {
 	struct tm tm = {0};
 	const char *at = strptime(text, "%Y-%m-%d", &tm);
-	struct tm day = tm;
 	int64_t fraction_ns = 0;
 	int64_t offset_s;
-	int64_t seconds;
 
-	/* timegm turns 30 February into 1 March. */
-	timegm(&day);
-	if (!at || day.tm_mday != tm.tm_mday)
+	if (!at || !is_day(tm))
 		return -EINVAL;
 	if (*at == 'T' || *at == 't' || *at == ' ') {
 		at = strptime(at + 1, "%H:%M:%S", &tm);
@@ -77,9 +95,18 @@ int date_parse_rfc3339(const char *text, int64_t *ret_ns)
 	}
 	if (parse_offset(at, &offset_s))
 		return -EINVAL;
-	seconds = timegm(&tm) - offset_s;
-	if (seconds > SECONDS_MAX || seconds < -SECONDS_MAX)
+	return to_ns(&tm, offset_s, fraction_ns, ret_ns);
+}
+
+int date_parse_digits(const char *text, int64_t *ret_ns)
+{
+	struct tm tm = {0};
+	const char *end;
+
+	if (strlen(text) != DIGITS || strspn(text, "0123456789") != DIGITS)
 		return -EINVAL;
-	*ret_ns = seconds * NS_PER_S + fraction_ns;
-	return 0;
+	end = strptime(text, "%Y%m%d%H%M%S", &tm);
+	if (!end || *end || !is_day(tm))
+		return -EINVAL;
+	return to_ns(&tm, 0, 0, ret_ns);
 }

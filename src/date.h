@@ -8,5 +8,7 @@
  * without fraction; an offset may be missing (UTC), and so may the time of day. Returns 0, or
  * -EINVAL when it is no date, or one that 64 bits of nanoseconds cannot hold (1678 to 2261). */
 int date_parse_rfc3339(const char *text, int64_t *ret_ns);
+/* The same of 14 digits, YYYYMMDDHHMMSS in UTC. */
+int date_parse_digits(const char *text, int64_t *ret_ns);
 
 #endif

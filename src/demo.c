@@ -20,10 +20,49 @@ extern char **environ;
 
 #define SERVER_NAME	"ibinderfs-sim"
 #define READY_WITHIN_MS 10000
+#define ARGUMENTS_MAX	12
 /* Not a secret: what it opens is made up, and served to this machine alone. */
 #define DEMO_TENANT "6f9619ff-8b86-d011-b42d-00c04fc964ff"
 #define DEMO_CLIENT "demo"
 #define DEMO_SECRET "demo"
+
+/* What each vendor's server is started with, and what the account for it is. */
+static const struct vendor {
+	const char *provider;
+	const char *arguments[5];  /* NULL ends them */
+	const char *server_secret; /* environment variables */
+	const char *secret;
+	const char *secret_key; /* the setting */
+	const char *api_path;	/* NULL: the token tells */
+	const char *auth_path;
+} vendors[] = {
+	{
+		.provider = "ibinder",
+		.arguments = {"--tenant", DEMO_TENANT, "--client-id", DEMO_CLIENT},
+		.server_secret = "SIM_CLIENT_SECRET",
+		.secret = "IBINDER_CLIENT_SECRET",
+		.secret_key = "client_secret",
+		.api_path = "/api",
+		.auth_path = "/connect/token",
+	},
+	{
+		.provider = "inbenta",
+		.arguments = {"--vendor=inbenta", "--api-key=" DEMO_CLIENT},
+		.server_secret = "SIM_SECRET",
+		.secret = "INBENTA_SECRET",
+		.secret_key = "secret",
+		.auth_path = "/v1",
+	},
+};
+
+static const struct vendor *vendor_of(const struct config *config)
+{
+	const struct vendor *vendor = vendors;
+
+	while (strcmp(vendor->provider, config->provider) != 0)
+		vendor++;
+	return vendor;
+}
 
 /* In the build tree, under the same prefix as this program, or where it was installed. */
 static int find_server(char *out, size_t size)
@@ -51,16 +90,20 @@ static int find_server(char *out, size_t size)
 /* `in` and `out` become the server's standard input and output. A server behind a daemon keeps
  * neither the caller's standard error, which may be a pipe that somebody reads to its end, nor the
  * caller's directory. */
-static int spawn_server(const char *path, int in, int out, bool foreground)
+static int spawn_server(const char *path, const struct vendor *vendor, int in, int out,
+			bool foreground)
 {
-	char *const command[] = {(char *)path, "--demo",      "--exit-with-stdin", "--tenant",
-				 DEMO_TENANT,  "--client-id", DEMO_CLIENT,	   NULL};
+	char *command[ARGUMENTS_MAX] = {(char *)path, (char *)"--demo",
+					(char *)"--exit-with-stdin"};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	pid_t child;
+	size_t i;
 	int error;
 
-	if (setenv("SIM_CLIENT_SECRET", DEMO_SECRET, 1))
+	for (i = 0; vendor->arguments[i]; i++)
+		command[3 + i] = (char *)vendor->arguments[i];
+	if (setenv(vendor->server_secret, DEMO_SECRET, 1))
 		return -errno;
 	error = posix_spawn_file_actions_init(&actions);
 	if (error)
@@ -110,29 +153,35 @@ static int read_port(int fd, unsigned int *ret_port)
 	return -EPROTO;
 }
 
+/* `path` NULL: none. */
+static int set_url(char **field, unsigned int port, const char *path)
+{
+	if (path && asprintf(field, "http://127.0.0.1:%u%s", port, path) < 0) {
+		*field = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The account is --demo's alone: config_load has left it out. */
 static int point_config(struct config *config, unsigned int port)
 {
-	free(config->api_url);
-	free(config->auth_url);
-	free(config->tenant_id);
-	free(config->client_id);
-	free(config->provider);
+	const struct vendor *vendor = vendor_of(config);
+
 	free(config->proxy);
 	config->proxy = NULL; /* loopback */
-	config->provider = strdup("ibinder");
 	config->tenant_id = strdup(DEMO_TENANT);
 	config->client_id = strdup(DEMO_CLIENT);
-	if (asprintf(&config->api_url, "http://127.0.0.1:%u/api", port) < 0)
-		config->api_url = NULL;
-	if (asprintf(&config->auth_url, "http://127.0.0.1:%u/connect/token", port) < 0)
-		config->auth_url = NULL;
+	config->api_key = strdup(DEMO_CLIENT);
 	config->secret_source = CONFIG_SECRET_ENVIRONMENT;
-	if (setenv("IBINDER_CLIENT_SECRET", DEMO_SECRET, 1))
+	config->secret_key = vendor->secret_key;
+	if (setenv(vendor->secret, DEMO_SECRET, 1))
 		return -errno;
-	return config->api_url && config->auth_url && config->tenant_id && config->client_id &&
-			       config->provider
-		       ? 0
-		       : -ENOMEM;
+	return set_url(&config->api_url, port, vendor->api_path) ||
+			       set_url(&config->auth_url, port, vendor->auth_path) ||
+			       !config->tenant_id || !config->client_id || !config->api_key
+		       ? -ENOMEM
+		       : 0;
 }
 
 int demo_start(struct config *config, int *ret_pipe, struct buf *error)
@@ -151,7 +200,7 @@ int demo_start(struct config *config, int *ret_pipe, struct buf *error)
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		result = -errno;
 	if (!result)
-		result = spawn_server(path, in[0], out[1], config->foreground);
+		result = spawn_server(path, vendor_of(config), in[0], out[1], config->foreground);
 	if (in[0] >= 0)
 		close(in[0]);
 	if (out[1] >= 0)

@@ -74,8 +74,8 @@ const char *failures_advice(int error, long status)
 {
 	switch (error) {
 	case -EACCES:
-		return status == 403 ? "the API client's role or tenant does not allow this"
-				     : "check client id, secret and tenant id, then send SIGHUP";
+		return status == 403 ? "the account (its tenant, role, key or domain) does not allow this"
+				     : "check the account's ids, keys and secret, then send SIGHUP";
 	case -EBUSY:
 		return "the API's request allowance is used up; wait, or lower connections=";
 	case -EHOSTUNREACH:
@@ -86,14 +86,14 @@ const char *failures_advice(int error, long status)
 		return "the server's certificate or TLS version is not acceptable; check ca_file=, "
 		       "proxy= and the clock";
 	case -EBADMSG:
-		return status >= 300 && status < 400 ? "redirects are not followed; check api_url="
-						     : "check api_url=, or report this line";
+		return status >= 300 && status < 400 ? "redirects are not followed; check api_url= and auth_url="
+						     : "check api_url= and auth_url=, or report this line";
 	case -EFBIG:
 		return "raise memory=";
 	case -EIO:
 		return "the server has a fault; its support asks for the traceId";
 	case -ENOENT:
-		return "it is gone, or api_url= is wrong";
+		return "it is gone, or api_url= or auth_url= is wrong";
 	case -ENOMEM:
 		return "the machine is out of memory";
 	default:
@@ -126,7 +126,7 @@ static const char *advice_on(const struct failure *failure)
 	if (strncmp(failure->path, "search/", 7) == 0 && failure->error == -EFBIG)
 		return "add a term that fewer documents match";
 	if (strcmp(failure->path, "token") == 0 && failure->error == -EACCES)
-		return "check client id, secret and tenant id; asked again after 5 minutes, or at "
+		return "check the account's ids, keys and secret; asked again after 5 minutes, or at "
 		       "once after SIGHUP";
 	if (strcmp(failure->path, "token") == 0 && failure->error == -EBADMSG)
 		return failure->status >= 300 && failure->status < 400

@@ -5,7 +5,7 @@
  *   state      leaves on                                       to
  *   (task)     pump has room and a token                       SENT
  *   SENT       200, or a status the task does without          gone, the task has the answer
- *              401 for the first time                          DUE at once, with a new token
+ *              a refusal of token or address, once each        DUE at once, with a new one
  *              429                                             DUE after the pause, for everybody
  *              5xx, network, while it may go on                DUE after a back-off
  *              anything else                                   gone, and the fetch fails
@@ -39,6 +39,7 @@ static void call_free(struct call *call)
 	}
 	TAILQ_REMOVE(&call->fetch->calls, call, link);
 	http_request_fini(&call->request);
+	free(call->path);
 	free(call);
 }
 
@@ -115,6 +116,8 @@ int fetch_pull(struct fetch *fetch)
 		return fetch->exhausted ? 0 : error;
 	}
 	call->fetch = fetch;
+	call->path = call->request.url;
+	call->request.url = NULL;
 	TAILQ_INSERT_TAIL(&fetch->calls, call, link);
 	return 0;
 }
@@ -194,6 +197,9 @@ static void call_failed(struct call *call, int error, const struct http_response
 		wait_ms = response->retry_after_ms;
 	call->last = failure_of(fetch, error, response);
 	fetcher_note_failure(fetcher, call->sent_ms, error);
+	/* It may have more to do than it can: RFC 9110, 15.6.4. */
+	if (response->error == -ETIMEDOUT || response->status == 503)
+		fetcher_narrow(fetcher, call->sent_ms);
 	if (loop_now_ms() + wait_ms < call->first_ms + fetcher->timeout_ms) {
 		call->request.fresh_connection = response->error != 0;
 		fetcher->counters.retries++;
@@ -227,14 +233,17 @@ static void call_limited(struct call *call, const struct http_response *response
 	call_again(call, wait_ms);
 }
 
-static void call_unauthorised(struct call *call, const struct http_response *response)
+/* The token, or the address that came with it, may be no good: then another try with a new one. */
+static bool call_healed(struct call *call, enum provider_refusal why)
 {
-	if (!call->reauthorised && token_reject(call->fetch->fetcher->token, call->token_serial)) {
-		call->reauthorised = true;
-		call_again(call, 0);
-		return;
-	}
-	call_fail(call, -EACCES, response, "the server does not accept the token");
+	struct token *token = call->fetch->fetcher->token;
+
+	if (why == PROVIDER_REFUSAL_FINAL || call->healed[why] ||
+	    !token_reject(token, call->token_serial, why))
+		return false;
+	call->healed[why] = true;
+	call_again(call, 0);
+	return true;
 }
 
 static void call_answered(struct call *call, const struct http_response *response)
@@ -248,6 +257,8 @@ static void call_answered(struct call *call, const struct http_response *respons
 					  : "the answer is not as documented");
 		return;
 	}
+	if (fetch->fetcher->grown)
+		fetch->fetcher->grown(fetch->fetcher->grown_data);
 	call_free(call);
 	fetch_advance(fetch);
 }
@@ -255,9 +266,10 @@ static void call_answered(struct call *call, const struct http_response *respons
 static void call_refused(struct call *call, const struct http_response *response)
 {
 	struct fetch *fetch = call->fetch;
-	int error = response->status == 403   ? -EACCES
-		    : response->status == 404 ? -ENOENT
-					      : -EBADMSG;
+	int error = response->status == 401 || response->status == 403 ? -EACCES
+		    : response->status == 404			       ? -ENOENT
+								       : -EBADMSG;
+	enum provider_refusal why = fetch->fetcher->ops->judge(response);
 
 	fetch->fetcher->counters.answers_refused++;
 	if (fetch->fetcher->ops->task_tolerates(fetch->task, call->tag, response->status)) {
@@ -265,15 +277,20 @@ static void call_refused(struct call *call, const struct http_response *response
 			struct failure failure = failure_of(fetch, error, response);
 
 			note(fetch, &failure,
-			     "the server forbids a part of it, which is not shown");
+			     "the server forbids a part of it: what cannot be had otherwise is "
+			     "missing");
 		}
 		call_free(call);
 		fetch_advance(fetch);
 		return;
 	}
+	if (call_healed(call, why))
+		return;
 	call_fail(call, error, response,
-		  error == -EACCES   ? "the server forbids it"
-		  : error == -ENOENT ? "the server does not know it"
+		  why == PROVIDER_REFUSAL_TOKEN	    ? "the server does not accept the token"
+		  : why == PROVIDER_REFUSAL_ADDRESS ? "the server refuses the address that it gave"
+		  : error == -EACCES		    ? "the server forbids it"
+		  : error == -ENOENT		    ? "the server does not know it"
 				     : "the server answers with an unexpected status");
 }
 
@@ -287,6 +304,7 @@ void fetch_answered(void *data, struct http_response *response)
 	fetcher->counters.in_flight--;
 	fetcher->counters.bytes += response->body.len;
 	fetcher->counters.http2 += response->http2;
+	fetcher_heed(fetcher, response);
 	if (http_server_failed(response)) {
 		if (response->error)
 			fetcher->counters.network_errors++;
@@ -304,9 +322,6 @@ void fetch_answered(void *data, struct http_response *response)
 			call_answered(call, response);
 		} else if (response->status == 429) {
 			call_limited(call, response);
-		} else if (response->status == 401) {
-			fetcher->counters.answers_refused++;
-			call_unauthorised(call, response);
 		} else {
 			call_refused(call, response);
 		}

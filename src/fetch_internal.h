@@ -5,6 +5,7 @@
 
 #include "breaker.h"
 #include "fetch.h"
+#include "pace.h"
 
 #include <sys/queue.h>
 
@@ -13,6 +14,7 @@ struct call {
 	TAILQ_ENTRY(call) link;
 	struct fetch *fetch;
 	struct http_request request;
+	char *path; /* of its URL, below the address; owned */
 	uint64_t tag;
 	struct http_transfer *transfer; /* while SENT */
 	uint64_t token_serial;
@@ -21,7 +23,7 @@ struct call {
 	int64_t due_ms;	  /* while DUE */
 	unsigned int tries;
 	unsigned int limited;
-	bool reauthorised;
+	bool healed[PROVIDER_REFUSAL_ADDRESS + 1]; /* tried again after a refusal of that kind */
 	struct failure last; /* of the try that is being repeated; error 0: none */
 };
 
@@ -52,7 +54,7 @@ struct fetcher {
 	struct failures *failures;
 	struct token *token;
 	size_t connections;
-	size_t window;	       /* most calls under way now: connections, less after a 429 */
+	size_t window; /* most calls under way now: connections, less when that was too many */
 	size_t window_answers; /* since it changed */
 	int64_t window_cut_ms;
 	size_t memory; /* bytes, as configured */
@@ -62,8 +64,11 @@ struct fetcher {
 	size_t started; /* how many of both are */
 	int64_t pause_until_ms;
 	struct breaker breaker;
+	struct pace pace;
 	struct http_transfer *probe;
 	struct fetch_counters counters;
+	void (*grown)(void *data); /* or NULL; see fetcher_watch */
+	void *grown_data;
 };
 
 /* fetch.c */
@@ -81,12 +86,14 @@ void fetch_answered(void *data, struct http_response *response);
 /* fetcher.c */
 /* Looks, in the loop's next turn, what can be sent now. */
 void fetcher_wake(struct fetcher *fetcher);
-/* The server answers too many requests to a call sent then: fewer are under way from now on. */
+/* A call sent then was too much for the server: fewer are under way from now on. */
 void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms);
 /* And to that: more again, little by little. */
 void fetcher_widen(struct fetcher *fetcher);
 /* The server asked for that (429): nothing is sent for so long. */
 void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms);
+/* Goes by what an answer says of the allowance. */
+void fetcher_heed(struct fetcher *fetcher, const struct http_response *response);
 /* A try that began then failed on the network or with 5xx. */
 void fetcher_note_failure(struct fetcher *fetcher, int64_t since_ms, int error);
 void fetcher_note_success(struct fetcher *fetcher);

@@ -7,8 +7,10 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#define NS_PER_S 1000000000LL
 /* Most fetches begun and not ended, when somebody waits for the next and when nobody does: each
  * holds in memory what it received so far. */
 #define FOREGROUND_MAX 16
@@ -82,6 +84,18 @@ static void on_probe_answer(void *data, struct http_response *response)
 	fetcher_note_success(fetcher); /* whatever it says, it is there */
 }
 
+/* Where the API is may be another with each token. */
+static int set_url(const struct fetcher *fetcher, const char *path, struct http_request *request)
+{
+	char *url;
+
+	if (asprintf(&url, "%s%s", fetcher->ops->address(fetcher->provider), path) < 0)
+		return -ENOMEM;
+	free(request->url);
+	request->url = url;
+	return 0;
+}
+
 /* Sends the first request of the top resource; only whether an answer comes matters. */
 static void on_probe_timer(uv_timer_t *timer)
 {
@@ -104,6 +118,8 @@ static void on_probe_timer(uv_timer_t *timer)
 		error = fetcher->ops->task_next(task, &request, &tag);
 	request.fresh_connection = true;
 	if (!error)
+		error = set_url(fetcher, request.url, &request);
+	if (!error)
 		error = http_send(fetcher->http, &request, bearer, on_probe_answer, fetcher,
 				  &fetcher->probe);
 	if (error)
@@ -120,11 +136,14 @@ static int call_send(struct call *call, const struct secret *bearer, uint64_t se
 		     int64_t now_ms)
 {
 	struct fetcher *fetcher = call->fetch->fetcher;
-	int error = http_send(fetcher->http, &call->request, bearer, fetch_answered, call,
-			      &call->transfer);
+	int error = set_url(fetcher, call->path, &call->request);
 
+	if (!error)
+		error = http_send(fetcher->http, &call->request, bearer, fetch_answered, call,
+				  &call->transfer);
 	if (error)
 		return error;
+	pace_sent(&fetcher->pace, now_ms);
 	call->token_serial = serial;
 	call->sent_ms = now_ms;
 	if (call->tries++ == 0)
@@ -204,16 +223,17 @@ static void set_timer(struct fetcher *fetcher, int64_t now_ms)
 {
 	struct fetch_list *lists[] = {&fetcher->foreground, &fetcher->background};
 	int64_t due_ms = INT64_MAX;
+	int64_t least_ms = fetcher->pause_until_ms;
 	struct fetch *fetch;
 	struct call *call;
 	size_t i;
 
+	if (fetcher->pace.next_ms > least_ms)
+		least_ms = fetcher->pace.next_ms;
 	for (i = 0; i < 2; i++) {
 		TAILQ_FOREACH (fetch, lists[i], link) {
 			TAILQ_FOREACH (call, &fetch->calls, link) {
-				int64_t at_ms = call->due_ms > fetcher->pause_until_ms
-							? call->due_ms
-							: fetcher->pause_until_ms;
+				int64_t at_ms = call->due_ms > least_ms ? call->due_ms : least_ms;
 
 				if (!call->transfer && at_ms > now_ms && at_ms < due_ms)
 					due_ms = at_ms;
@@ -248,7 +268,8 @@ static void pump(uv_idle_t *idle)
 		fail_all(fetcher, -EACCES, "there is no token: the server refuses this client");
 		return;
 	}
-	while (bearer && now_ms >= fetcher->pause_until_ms) {
+	while (bearer && now_ms >= fetcher->pause_until_ms &&
+	       pace_allows(&fetcher->pace, fetcher->counters.in_flight, now_ms)) {
 		if (!pump_list(fetcher, &fetcher->foreground, bearer, serial, now_ms) &&
 		    !pump_list(fetcher, &fetcher->background, bearer, serial, now_ms))
 			break;
@@ -282,6 +303,21 @@ void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms)
 
 	if (until_ms > fetcher->pause_until_ms)
 		fetcher->pause_until_ms = until_ms;
+}
+
+void fetcher_heed(struct fetcher *fetcher, const struct http_response *response)
+{
+	struct provider_allowance allowance;
+	int64_t wait_ms;
+
+	if (!fetcher->ops->allowance ||
+	    !fetcher->ops->allowance(fetcher->provider, response, loop_wall_ns() / NS_PER_S,
+				     &allowance))
+		return;
+	wait_ms = pace_told(&fetcher->pace, &allowance, response->status == 429, loop_now_ms());
+	if (wait_ms > 0)
+		fetcher_pause(fetcher, wait_ms < HTTP_RETRY_AFTER_MAX_MS ? wait_ms
+									 : HTTP_RETRY_AFTER_MAX_MS);
 }
 
 void fetcher_wake(struct fetcher *fetcher)
@@ -374,9 +410,16 @@ void fetcher_free(struct fetcher *fetcher)
 	uv_close((uv_handle_t *)&fetcher->probe_timer, handle_closed);
 }
 
+void fetcher_watch(struct fetcher *fetcher, void (*grown)(void *data), void *data)
+{
+	fetcher->grown = grown;
+	fetcher->grown_data = data;
+}
+
 void fetcher_forget(struct fetcher *fetcher)
 {
 	fetcher->pause_until_ms = 0;
+	fetcher->pace = (struct pace){.trust = 0};
 	fetcher->ops->forget(fetcher->provider);
 	fetcher_wake(fetcher);
 }

@@ -39,8 +39,8 @@ void fs_handle_free(struct fs *fs, struct open_handle *handle)
 	case HANDLE_DIR:
 		listing_unref(handle->dir.listing);
 		break;
-	case HANDLE_JSON:
-		listing_unref(handle->json.listing);
+	case HANDLE_INLINE:
+		listing_unref(handle->bytes.listing);
 		break;
 	case HANDLE_CONTENT:
 		content_unref(handle->content.content);
@@ -131,7 +131,7 @@ static void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	fs_count(req, CONTROL_UPCALL_OPEN, ino);
-	if (!fs_of(req)->contents)
+	if (!fs_of(req)->config->content)
 		fuse_reply_err(req, ENOSYS); /* the kernel will not ask again, for any file */
 	else if (fs_is_control_file(ino))
 		fs_control_open(req, ino, fi);
@@ -156,9 +156,8 @@ static void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	fs_count(req, CONTROL_UPCALL_READ, ino);
 	if (handle && handle->type == HANDLE_TEXT)
 		fs_reply_part(req, handle->text.data, handle->text.len, size, offset);
-	else if (handle && handle->type == HANDLE_JSON)
-		fs_reply_part(req, listing_body(handle->json.listing, handle->json.entry),
-			      handle->json.entry->body_len, size, offset);
+	else if (handle && handle->type == HANDLE_INLINE)
+		fs_reply_part(req, handle->bytes.bytes, handle->bytes.len, size, offset);
 	else if (!handle && fs_is_control_file(ino))
 		fs_control_read(req, ino, size, offset);
 	else

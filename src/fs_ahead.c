@@ -123,7 +123,7 @@ void fs_note_opendir(struct fs *fs, pid_t pid, fuse_ino_t ino)
 	/* Only binders hold so much that it is worth being ahead. Processes that the mount's pid
 	 * namespace does not know are all 0. */
 	if (pid == 0 || walker->pid != pid || !node || node->home != tree_top(fs->tree) ||
-	    node->type != NODE_DIR || before == ino)
+	    node->type != NODE_DIR || node->dir->inside == node->home || before == ino)
 		return;
 	walker->latest = ino;
 	if (loop_now_ms() - walker->opened_ms > WALK_GAP_MS) {

@@ -22,12 +22,14 @@ static bool has_attributes(struct fs *fs, const struct open_handle *handle,
 			   const struct listing_entry *entry)
 {
 	char buffer[LISTING_ID_MAX + 1];
-	const char *version = listing_content(handle->dir.listing, entry, buffer);
+	const char *version;
 	uint64_t size;
 
-	return fs->config->sizes == CONFIG_SIZES_LAZY ||
-	       fs_view_inside(handle->ino) != LISTING_VIEW_CONTENT || !version ||
-	       contents_size(fs->contents, version, &size);
+	if (fs->config->sizes == CONFIG_SIZES_LAZY ||
+	    fs_view_inside(handle->ino) != LISTING_VIEW_CONTENT)
+		return true;
+	version = listing_content(handle->dir.listing, entry, buffer);
+	return !version || contents_size(fs->contents, version, &size);
 }
 
 /* The entry at `index`: ".", "..", then the directory's. Returns 0, -ENODATA if this view shows
@@ -37,7 +39,6 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 {
 	struct fs_fixed fixed;
 	const struct listing_entry *entry;
-	const struct listing_dir *dir;
 	int error;
 
 	enum listing_view view = fs_view_inside(ino);
@@ -60,10 +61,9 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 		fs_fixed_attr(fs, slot->param.ino, &slot->param.attr, &slot->param.attr_timeout);
 		return 0;
 	}
-	dir = &handle->dir.listing->dirs[handle->dir.index];
-	if (index >= dir->count)
+	entry = fs_view_entry(view, handle->dir.listing, handle->dir.index, index);
+	if (!entry)
 		return -ENOENT;
-	entry = &handle->dir.listing->entries[dir->first + index];
 	slot->name = fs_view_name(view, handle->dir.listing, entry, slot->buffer);
 	if (!slot->name)
 		return -ENODATA;

@@ -34,18 +34,23 @@ static bool entry_of(const struct fs_fixed *entries, size_t count, size_t index,
 bool fs_fixed_entry(const struct fs *fs, fuse_ino_t dir, size_t index, struct fs_fixed *ret_entry)
 {
 	const struct provider_ops *ops = fs->control->ops;
-	const struct fs_fixed root[] = {
-		{".ibinderfs", FS_INO_CONTROL}, {ops->top_name, FS_INO_TOP},
-		{"by-id", FS_INO_BY_ID},	{"search", FS_INO_SEARCH},
-		{"files", ino_files},
+	struct fs_fixed root[5] = {
+		{".ibinderfs", FS_INO_CONTROL},
+		{ops->top_name, FS_INO_TOP},
+		{"by-id", FS_INO_BY_ID},
 	};
 	const struct fs_fixed by_id[] = {
-		{ops->top_name, ino_links},
+		{ops->links_name, ino_links},
 		{ops->objects_name, FS_INO_OBJECTS},
 	};
+	size_t count = 3;
 
+	if (ops->query_check)
+		root[count++] = (struct fs_fixed){"search", FS_INO_SEARCH};
+	if (fs->config->content)
+		root[count++] = (struct fs_fixed){"files", ino_files};
 	if (dir == FS_INO_ROOT)
-		return entry_of(root, fs->contents ? 5 : 4, index, ret_entry);
+		return entry_of(root, count, index, ret_entry);
 	if (dir == FS_INO_BY_ID)
 		return entry_of(by_id, 2, index, ret_entry);
 	if (dir != FS_INO_CONTROL || index >= CONTROL_FILE_COUNT)
@@ -83,7 +88,7 @@ static void control_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr)
 	struct buf text = BUF_INIT(CONTROL_TEXT_MAX);
 	off_t size = 0;
 
-	if (!fs->contents) {
+	if (!fs->config->content) {
 		/* A time that moves keeps the kernel from reading it out of its cache unnoticed. */
 		mtime_ns = loop_wall_ns();
 		size = (off_t)kept_text(fs, ino, false)->text.len;

@@ -27,6 +27,8 @@
 #define FS_INO_SEARCH	     6
 #define FS_INO_CONTROL_FIRST 16
 
+/* The kernel takes no longer target (PATH_MAX with its NUL). */
+#define FS_LINK_TARGET_MAX 4095
 /* How long the kernel may believe what never changes. */
 #define FS_FIXED_TIMEOUT_S 3600.0
 
@@ -35,7 +37,7 @@ TAILQ_HEAD(op_list, op);
 
 enum handle_type {
 	HANDLE_DIR,
-	HANDLE_JSON,
+	HANDLE_INLINE,
 	HANDLE_CONTENT,
 	HANDLE_TEXT, /* a file in `.ibinderfs/`; also a directory whose entries never change */
 };
@@ -58,7 +60,9 @@ struct open_handle {
 		struct {
 			struct listing *listing; /* counted */
 			const struct listing_entry *entry;
-		} json;
+			const char *bytes; /* in the listing */
+			size_t len;
+		} bytes;
 		struct {
 			struct content *content; /* counted */
 			struct readahead readahead;
@@ -96,7 +100,7 @@ struct fs {
 	uv_loop_t *loop;
 	const struct config *config;
 	struct tree *tree;
-	struct contents *contents; /* NULL: content=off */
+	struct contents *contents; /* NULL: content=off, or it is in the listings */
 	struct wait_room *room;
 	struct control *control;
 	void (*ready)(void *data);
@@ -215,9 +219,15 @@ enum listing_view fs_view_inside(fuse_ino_t dir);
 /* The name under which a view shows an entry, or NULL if it does not. `buffer` may hold it. */
 const char *fs_view_name(enum listing_view view, const struct listing *listing,
 			 const struct listing_entry *entry, char buffer[NAME_BYTES_MAX + 1]);
+/* The entry at `index` among those that a directory may show, or NULL past the last. */
+const struct listing_entry *fs_view_entry(enum listing_view view, const struct listing *listing,
+					  uint32_t dir, size_t index);
 const struct listing_entry *fs_view_find(enum listing_view view, const struct listing *listing,
 					 uint32_t dir, const char *name);
-/* Where a link by id leads. */
+/* The bytes that an entry has in the listing, as a file of that view. */
+const char *fs_view_bytes(enum listing_view view, const struct listing *listing,
+			  const struct listing_entry *entry, size_t *ret_len);
+/* Where a link by id leads; at most FS_LINK_TARGET_MAX bytes. */
 int fs_view_link(const struct fs *fs, const struct listing *listing,
 		 const struct listing_entry *entry, struct buf *out);
 /* `type`: S_IFDIR, S_IFREG or S_IFLNK. */

@@ -1,8 +1,8 @@
 /* fs_view.c: which entries of a listing a directory shows, under which names and attributes.
  *
  *   binders/   every entry
- *   files/     directories and documents; these without the ".json" of their JSON
- *   by-id/     links to the entries of the top directory, by their ids */
+ *   files/     directories and documents; these with another suffix than the ".json" of their JSON
+ *   by-id/     links to all directories that the top listing has, by their ids */
 #include "fs_internal.h"
 
 #include <errno.h>
@@ -41,10 +41,12 @@ const char *fs_view_name(enum listing_view view, const struct listing *listing,
 			return name;
 		if (!listing_has_content(entry))
 			return NULL;
-		snprintf(buffer, NAME_BYTES_MAX + 1, "%.*s",
-			 (int)(strlen(name) - strlen(JSON_SUFFIX)), name);
+		snprintf(buffer, NAME_BYTES_MAX + 1, "%.*s%s",
+			 (int)(strlen(name) - strlen(JSON_SUFFIX)), name, listing->content_suffix);
 		return buffer;
 	case LISTING_VIEW_ID:
+		if (entry->type != LISTING_DIR)
+			return NULL;
 		return is_link_id(listing_id(listing, entry, buffer)) ? buffer : NULL;
 	case LISTING_VIEW_OBJECT:
 	case LISTING_VIEW_QUERY:
@@ -53,29 +55,42 @@ const char *fs_view_name(enum listing_view view, const struct listing *listing,
 	return name;
 }
 
+const struct listing_entry *fs_view_entry(enum listing_view view, const struct listing *listing,
+					  uint32_t dir, size_t index)
+{
+	const struct listing_dir *in = &listing->dirs[dir];
+
+	if (view == LISTING_VIEW_ID)
+		return index < listing->entry_count ? &listing->entries[index] : NULL;
+	return index < in->count ? &listing->entries[in->first + index] : NULL;
+}
+
 static const struct listing_entry *find_content(const struct listing *listing, uint32_t dir,
 						const char *name)
 {
 	const struct listing_entry *entry = listing_find_name(listing, dir, name);
+	size_t suffix_len = strlen(listing->content_suffix);
+	size_t len = strlen(name);
 	char json_name[NAME_BYTES_MAX + 1];
 
 	if (entry && entry->type == LISTING_DIR)
 		return entry;
-	if (snprintf(json_name, sizeof(json_name), "%s" JSON_SUFFIX, name) > NAME_BYTES_MAX)
+	if (len < suffix_len || strcmp(name + len - suffix_len, listing->content_suffix) != 0 ||
+	    snprintf(json_name, sizeof(json_name), "%.*s" JSON_SUFFIX, (int)(len - suffix_len),
+		     name) > NAME_BYTES_MAX)
 		return NULL;
 	entry = listing_find_name(listing, dir, json_name);
 	return entry && listing_has_content(entry) ? entry : NULL;
 }
 
-static const struct listing_entry *find_id(const struct listing *listing, uint32_t dir,
-					   const char *id)
+static const struct listing_entry *find_id(const struct listing *listing, const char *id)
 {
-	const struct listing_dir *in = &listing->dirs[dir];
 	char buffer[LISTING_ID_MAX + 1];
 	uint32_t i;
 
-	for (i = in->first; is_link_id(id) && i < in->first + in->count; i++) {
-		if (strcmp(listing_id(listing, &listing->entries[i], buffer), id) == 0)
+	for (i = 0; is_link_id(id) && i < listing->entry_count; i++) {
+		if (listing->entries[i].type == LISTING_DIR &&
+		    strcmp(listing_id(listing, &listing->entries[i], buffer), id) == 0)
 			return &listing->entries[i];
 	}
 	return NULL;
@@ -88,7 +103,7 @@ const struct listing_entry *fs_view_find(enum listing_view view, const struct li
 	case LISTING_VIEW_CONTENT:
 		return find_content(listing, dir, name);
 	case LISTING_VIEW_ID:
-		return find_id(listing, dir, name);
+		return find_id(listing, name);
 	case LISTING_VIEW_OBJECT:
 	case LISTING_VIEW_QUERY:
 		break;
@@ -99,8 +114,8 @@ const struct listing_entry *fs_view_find(enum listing_view view, const struct li
 int fs_view_link(const struct fs *fs, const struct listing *listing,
 		 const struct listing_entry *entry, struct buf *out)
 {
-	return buf_printf(out, "../../%s/%s", fs->control->ops->top_name,
-			  listing_name(listing, entry));
+	buf_printf(out, "../../%s/", fs->control->ops->top_name);
+	return listing_path(listing, entry, out);
 }
 
 /* --- Attributes --- */
@@ -137,18 +152,40 @@ uint64_t fs_view_version(const struct fs *fs, enum listing_view view, const stru
 
 	if (entry->type == LISTING_DIR || view == LISTING_VIEW_ID)
 		return 0;
-	if (view != LISTING_VIEW_CONTENT)
+	if (view != LISTING_VIEW_CONTENT || entry->is_inline)
 		return entry->version;
 	return contents_key(fs->contents, listing_content(listing, entry, version));
+}
+
+const char *fs_view_bytes(enum listing_view view, const struct listing *listing,
+			  const struct listing_entry *entry, size_t *ret_len)
+{
+	if (view == LISTING_VIEW_CONTENT)
+		return listing_inline(listing, entry, ret_len);
+	*ret_len = entry->body_len;
+	return listing_body(listing, entry);
+}
+
+/* Of contents that are not in the listing. */
+static off_t content_size_known(const struct fs *fs, const struct listing *listing,
+				const struct listing_entry *entry, double *timeout_s)
+{
+	char version[LISTING_ID_MAX + 1];
+	uint64_t size = 0;
+
+	/* Until it is known: 0, and the kernel asks again before it goes by it. */
+	if (!contents_size(fs->contents, listing_content(listing, entry, version), &size))
+		*timeout_s = 0;
+	return (off_t)size;
 }
 
 void fs_entry_attr(const struct fs *fs, const struct node *node, const struct listing *listing,
 		   const struct listing_entry *entry, struct stat *attr, double *timeout_s)
 {
-	struct buf target = BUF_INIT(2 * NAME_BYTES_MAX);
-	char version[LISTING_ID_MAX + 1];
+	enum listing_view view = listing_ino_view(node->ino);
+	struct buf target = BUF_INIT(FS_LINK_TARGET_MAX);
 	int64_t mtime_ns = entry->mtime_ns;
-	uint64_t size = 0;
+	size_t len;
 
 	switch ((enum node_type)node->type) {
 	case NODE_DIR:
@@ -158,14 +195,14 @@ void fs_entry_attr(const struct fs *fs, const struct node *node, const struct li
 			mtime_ns = tree_mtime_ns(node->dir->inside);
 		fs_attr_fill(fs, attr, node->ino, S_IFDIR, mtime_ns, 0);
 		break;
-	case NODE_JSON:
-		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns, (off_t)entry->body_len);
+	case NODE_INLINE:
+		fs_view_bytes(view, listing, entry, &len);
+		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns, (off_t)len);
+		attr->st_nlink = listing_links(listing, entry);
 		break;
 	case NODE_CONTENT:
-		/* Until it is known: 0, and the kernel asks again before it goes by it. */
-		if (!contents_size(fs->contents, listing_content(listing, entry, version), &size))
-			*timeout_s = 0;
-		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns, (off_t)size);
+		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns,
+			     content_size_known(fs, listing, entry, timeout_s));
 		break;
 	case NODE_LINK:
 		fs_view_link(fs, listing, entry, &target);
@@ -178,13 +215,15 @@ void fs_entry_attr(const struct fs *fs, const struct node *node, const struct li
 void fs_handle_attr(const struct fs *fs, const struct node *node, const struct open_handle *handle,
 		    struct stat *attr, double *timeout_s)
 {
-	bool is_json = handle->type == HANDLE_JSON;
+	bool is_inline = handle->type == HANDLE_INLINE;
 
 	*timeout_s = (double)fs->config->ttl_ms / 1000; /* a name's own time ends sooner */
 	fs_attr_fill(fs, attr, node->ino, S_IFREG,
-		     is_json ? handle->json.entry->mtime_ns : handle->content.mtime_ns,
-		     is_json ? (off_t)handle->json.entry->body_len
-			     : (off_t)content_size(handle->content.content));
+		     is_inline ? handle->bytes.entry->mtime_ns : handle->content.mtime_ns,
+		     is_inline ? (off_t)handle->bytes.len
+			       : (off_t)content_size(handle->content.content));
+	if (is_inline)
+		attr->st_nlink = listing_links(handle->bytes.listing, handle->bytes.entry);
 }
 
 void fs_query_attr(struct fs *fs, const struct node *node, struct stat *attr, double *timeout_s)

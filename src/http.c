@@ -23,6 +23,8 @@
 /* A whole transfer may take this many times the timeout. */
 #define TRANSFER_TIMEOUTS     6
 #define TRANSFERS_CONNECT_MAX 256L
+/* Room is made at once for a body that says to be so long: a server may lie. */
+#define BODY_EXPECTED_MAX (1024 * 1024)
 /* Document bytes come in larger pieces than answers. */
 #define STORAGE_RECEIVE_BYTES (256 * 1024L)
 
@@ -222,6 +224,7 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 			 transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(code));
 	}
 	log_transfer(transfer);
+	response->transfer = transfer;
 	transfer->done(transfer->data, response);
 	transfer_free(transfer);
 }
@@ -359,6 +362,17 @@ static size_t have_enough(struct http_transfer *transfer, size_t len)
 	return 0;
 }
 
+/* A body that grew by doubling would be copied and overwritten twice. */
+static void expect_body(struct http_transfer *transfer)
+{
+	curl_off_t length = -1;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length > 0)
+		buf_reserve(&transfer->response.body,
+			    length < BODY_EXPECTED_MAX ? (size_t)length : BODY_EXPECTED_MAX);
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 {
 	struct http_transfer *transfer = data;
@@ -367,6 +381,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 		return give_to_sink(transfer, bytes, size * count);
 	if (transfer->sink && transfer->response.body.len + size * count > HTTP_STORAGE_TEXT_MAX)
 		return have_enough(transfer, size * count);
+	if (!transfer->response.body.data)
+		expect_body(transfer);
 	/* Anything but the full count ends the transfer; body.error says why. */
 	return buf_append(&transfer->response.body, bytes, size * count) ? 0 : size * count;
 }
@@ -393,7 +409,7 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 
 	(void)purpose;
 	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
-	if (!url_home_admits(http->home, url, http->proxied ? NULL : &address->addr)) {
+	if (!url_home_admits(http->home, url, &address->addr)) {
 		transfer->strayed = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -403,23 +419,6 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	if (fd >= 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 	return fd;
-}
-
-/* As libcurl looks for one for https://; plain http never goes to a proxy. */
-static bool is_proxied(const char *proxy)
-{
-	static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
-	size_t i;
-
-	if (proxy)
-		return *proxy != '\0';
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *value = getenv(names[i]);
-
-		if (value && *value)
-			return true;
-	}
-	return false;
 }
 
 int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t connections,
@@ -434,7 +433,6 @@ int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t co
 	http->kind = kind;
 	http->timeout_ms = timeout_ms;
 	http->home = home;
-	http->proxied = is_proxied(proxy);
 	uv_timer_init(loop, &http->timer);
 	http->timer.data = http;
 	http->multi = curl_multi_init();
@@ -647,6 +645,11 @@ void http_resume(struct http_transfer *transfer)
 
 	if (code) /* the sink refused what was waiting: curl would not say so by itself */
 		transfer_finish(transfer, code);
+}
+
+const char *http_header(const struct http_response *response, const char *name)
+{
+	return response->transfer ? header_value(response->transfer, name) : NULL;
 }
 
 bool http_server_failed(const struct http_response *response)

@@ -65,6 +65,9 @@ struct http_request {
 	const struct http_sink *sink;	 /* static; called with the data of `done`; or NULL */
 };
 
+struct http;
+struct http_transfer;
+
 struct http_response {
 	int error;		/* 0, or -errno: there is no answer to look at */
 	char text[256];		/* for an error: what happened, fit for showing */
@@ -75,10 +78,8 @@ struct http_response {
 	struct http_head head;
 	/* Of a redirect: its target, a secret; curl's, valid until `done` returns. Or NULL. */
 	const char *redirect;
+	const struct http_transfer *transfer; /* for http_header */
 };
-
-struct http;
-struct http_transfer;
 
 /* Once, before all else here and before any thread. Returns 0 or -ENOMEM. */
 int http_global_init(void);
@@ -106,6 +107,13 @@ void http_resume(struct http_transfer *transfer);
 
 /* Whether a response says that the server or the way to it is down, rather than something else. */
 bool http_server_failed(const struct http_response *response);
+
+/* The value of an answer's header, or NULL. Valid until the next call. */
+const char *http_header(const struct http_response *response, const char *name);
+
+/* Whether these bytes may stand in a header as a bearer token. RFC 6750, 2.1: only visible ASCII.
+ * Anything else could end the header early. */
+bool http_is_bearer(const char *bytes, size_t len);
 
 void http_request_fini(struct http_request *request);
 /* Adds "name: value". Returns 0, -ENOMEM, or -E2BIG. */

@@ -9,6 +9,17 @@
 #include <strings.h>
 #include <time.h>
 
+bool http_is_bearer(const char *bytes, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (bytes[i] <= ' ' || bytes[i] >= 0x7f)
+			return false;
+	}
+	return len > 0;
+}
+
 /* 1 to 18 digits, so that nothing overflows. */
 static bool take_number(const char **at, uint64_t *ret_number)
 {

@@ -9,6 +9,10 @@
  *          POST /documents?pageSize=&pageNumber=1         documents           at once
  *          POST /documents?…&pageNumber=2…n               when the first told how many
  *          GET  subfolders_path (I)                       for each folder as it becomes known
+ *   one folder of a part (ibinder_folder.c)
+ *          GET  /documents/drives/binders/{binder}        names of the top folders, or:
+ *          POST /documents?pageSize=&pageNumber=1…n       its documents, as above
+ *          GET  subfolders_path (I)                       its folders
  *   object GET  /documents/{document}                                         one request
  *   query  POST /documents?searchTerm=&pageSize=&pageNumber=1                 as for a part
  *   link   GET  /documents/{document}/versions/{version}/downloadlink         one request
@@ -57,6 +61,9 @@ static void ibinder_forget(struct provider *provider)
 {
 	provider->subfolders_seen = false;
 	provider->subfolders_missing = provider->subfolders_path[0] == '\0';
+	provider->found_by_tab[false] = false;
+	provider->found_by_tab[true] = false;
+	provider->tab_is_other = false;
 }
 
 static int ibinder_new(const struct config *config, struct provider **ret_provider)
@@ -92,8 +99,14 @@ static void ibinder_describe(const struct provider *provider, struct buf *out)
 
 /* --- Token: OAuth 2.0 client credentials, form-encoded (S) --- */
 
-static int ibinder_token_request(const struct provider *provider, const struct secret *secret,
-				 struct http_request *ret_request)
+static const char *ibinder_address(const struct provider *provider)
+{
+	return provider->api_url;
+}
+
+static int ibinder_token_request(const struct provider *provider, const struct provider_need *need,
+				 struct provider_grant *grant, struct http_request *ret_request,
+				 const struct secret **ret_bearer)
 {
 	struct buf body CLEANUP(buf_wipe) = BUF_INIT(4 * SECRET_BYTES_MAX);
 	struct http_request request = {
@@ -101,10 +114,12 @@ static int ibinder_token_request(const struct provider *provider, const struct s
 		.content_type = "application/x-www-form-urlencoded",
 	};
 
+	(void)grant;
+	(void)ret_bearer;
 	buf_append_str(&body, "grant_type=client_credentials&scope=ibinder_public&client_id=");
 	http_escape(&body, provider->client_id, strlen(provider->client_id));
 	buf_append_str(&body, "&client_secret=");
-	http_escape(&body, secret->value, secret->len);
+	http_escape(&body, need->secret->value, need->secret->len);
 	if (body.error || ibinder_duplicate(provider->auth_url, &request.url))
 		return -ENOMEM;
 	request.body_len = body.len;
@@ -113,17 +128,16 @@ static int ibinder_token_request(const struct provider *provider, const struct s
 	return 0;
 }
 
-static int ibinder_token_answer(const struct provider *provider,
-				const struct http_response *response,
-				struct provider_grant *ret_grant)
+static int ibinder_token_answer(struct provider *provider, const struct http_response *response,
+				int64_t wall_now_s, struct provider_grant *grant)
 {
 	struct buf token CLEANUP(buf_wipe) = BUF_INIT(SECRET_BYTES_MAX);
 	struct json answer;
 	int64_t life_s = TOKEN_LIFE_DEFAULT_S;
-	size_t i;
 	int error;
 
 	(void)provider;
+	(void)wall_now_s;
 	/* Refusal bodies are not documented; 400 or 401 is likely (I), and 403 means the same. */
 	if (response->status == 400 || response->status == 401 || response->status == 403)
 		return -EACCES;
@@ -133,22 +147,23 @@ static int ibinder_token_answer(const struct provider *provider,
 	error = json_get_string(answer, "access_token", &token);
 	if (error)
 		return error == -ENOMEM ? error : -EBADMSG;
-	/* RFC 6750, 2.1: only visible ASCII. Anything else could end the header early. */
-	for (i = 0; i < token.len; i++) {
-		if (token.data[i] <= ' ' || token.data[i] >= 0x7f)
-			return -EBADMSG;
-	}
-	if (token.len == 0)
+	if (!http_is_bearer(token.data, token.len))
 		return -EBADMSG;
 	error = json_get_int(answer, "expires_in", &life_s);
 	if (error == 0 && life_s < 1)
 		return -EBADMSG;
 	if (life_s > TOKEN_LIFE_MAX_S)
 		life_s = TOKEN_LIFE_MAX_S;
-	error = secret_set(&ret_grant->token, token.data, token.len);
+	error = secret_set(&grant->token, token.data, token.len);
 	if (!error)
-		ret_grant->life_ms = life_s * 1000;
+		grant->life_ms = life_s * 1000;
 	return error;
+}
+
+/* What else is forbidden stays so with another token. */
+static enum provider_refusal ibinder_judge(const struct http_response *response)
+{
+	return response->status == 401 ? PROVIDER_REFUSAL_TOKEN : PROVIDER_REFUSAL_FINAL;
 }
 
 /* Problem details (RFC 9110) in API answers, `error` in those of the token endpoint. Any member may
@@ -174,9 +189,9 @@ static void ibinder_explain(const struct http_response *response,
 /* --- Tasks --- */
 
 /* The path of the sub-folders call is inferred: a server that does not have it answers 404 or 405,
- * and is not asked again. Once it has answered, a 404 means that this folder is gone. What the
- * client may not see of a binder (403) must not hide the rest. That a document does not exist is an
- * answer like another, to be kept. */
+ * and is not asked again. Once it has answered, or if it is asked for one folder alone, a 404 means
+ * that this folder is gone. What the client may not see of a binder (403) must not hide the rest.
+ * That a document does not exist is an answer like another, to be kept. */
 static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, long status)
 {
 	enum request_type type = (enum request_type)(tag & 0xff);
@@ -185,9 +200,12 @@ static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, lon
 		return status == 404;
 	if (type == REQUEST_METADATA)
 		return status == 404 || status == 403;
+	/* Without a folder's own documents all of the binder's will be asked for. */
+	if (type == REQUEST_PAGE)
+		return task->folder && (status == 400 || status == 403 || status == 404);
 	if (type != REQUEST_SUBFOLDERS || (status != 404 && status != 405 && status != 403))
 		return false;
-	if (status == 405 || (status == 404 && !task->provider->subfolders_seen))
+	if (status == 405 || (status == 404 && !task->provider->subfolders_seen && !task->apart))
 		task->provider->subfolders_missing = true;
 	return true;
 }
@@ -202,6 +220,7 @@ static void ibinder_task_free(struct provider_task *task)
 	for (i = 0; i < task->folder_count; i++)
 		free(task->folders[i]);
 	free(task->folders);
+	free(task->folder);
 	secret_fini(&task->link);
 	free(task->search_term);
 	free(task->search);
@@ -238,7 +257,11 @@ static int begin_part(struct provider_task *task, const struct provider_resource
 	if (!task->object)
 		return -ENOMEM;
 	error = add_binder_json(task);
-	return error ? error : ibinder_search_binder(task);
+	if (error)
+		return error;
+	if (ibinder_has_folder_apart(task->provider, resource))
+		return ibinder_begin_folder(task, resource);
+	return ibinder_search_binder(task);
 }
 
 static int begin_link(struct provider_task *task, const struct provider_resource *resource)
@@ -309,6 +332,8 @@ static int ibinder_task_finish(struct provider_task *task, const struct listing 
 		secret_move(&ret_result->link, &task->link);
 		return 0;
 	}
+	if (task->folder)
+		ibinder_finish_folder(task);
 	error = listing_builder_finish(task->builder, previous, task->top_mtime_ns, now_ns,
 				       &ret_result->listing);
 	if (!error && task->cut)
@@ -343,13 +368,17 @@ static int ibinder_query_check(const char *query, const char **ret_problem)
 const struct provider_ops provider_ibinder = {
 	.name = "ibinder",
 	.top_name = "binders",
+	.links_name = "binders",
 	.objects_name = "documents",
+	.has_links = true,
 	.provider_new = ibinder_new,
 	.provider_free = ibinder_free,
 	.forget = ibinder_forget,
 	.describe = ibinder_describe,
+	.address = ibinder_address,
 	.token_request = ibinder_token_request,
 	.token_answer = ibinder_token_answer,
+	.judge = ibinder_judge,
 	.explain = ibinder_explain,
 	.is_object_id = ibinder_is_object_id,
 	.query_check = ibinder_query_check,

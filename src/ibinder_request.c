@@ -47,6 +47,17 @@ int ibinder_search_binder(struct provider_task *task)
 	return print_search(body, add_filter(filters, "GLOBAL_BinderId", task->id), &task->search);
 }
 
+int ibinder_search_folder(struct provider_task *task, const char *folder)
+{
+	cJSON *body = cJSON_CreateObject();
+	cJSON *filters = cJSON_AddArrayToObject(body, "MetadataFilters");
+
+	return print_search(body,
+			    add_filter(filters, "GLOBAL_BinderId", task->id) &&
+				    add_filter(filters, "GLOBAL_TabId", folder),
+			    &task->search);
+}
+
 int ibinder_search_query(struct provider_task *task, const char *typed)
 {
 	struct query query;
@@ -115,7 +126,6 @@ static int make_request(const struct provider_task *task, enum request_type type
 	struct buf url CLEANUP(buf_reset) = BUF_INIT(64 * 1024);
 	int error;
 
-	buf_append_str(&url, provider->api_url);
 	switch (type) {
 	case REQUEST_BINDERS:
 		buf_append_str(&url, "/binders");

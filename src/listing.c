@@ -2,11 +2,14 @@
  * listing_builder.c. Look-ups cannot fail otherwise than by finding nothing. */
 #include "listing.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Others of a listing that are looked at for a neighbour by inode number. */
 #define NEIGHBOURS_MAX 4096
+/* No path of the kernel's (PATH_MAX) goes deeper. */
+#define DEPTH_MAX 2048
 
 static size_t bytes_alive;
 
@@ -92,20 +95,36 @@ const struct listing_entry *listing_find_ino(const struct listing *listing, uint
 uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry)
 {
 	uint32_t index = (uint32_t)(entry - listing->entries);
-	uint32_t dir = 0;
+	uint32_t low = 0;
+	uint32_t high = listing->dir_count;
 
-	while (index < listing->dirs[dir].first ||
-	       index >= listing->dirs[dir].first + listing->dirs[dir].count)
-		dir++;
-	return dir;
+	/* The last that begins at or before it: empty ones begin where the next does. */
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (listing->dirs[middle].first <= index)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out)
 {
+	uint32_t above[DEPTH_MAX];
 	uint32_t dir = listing_dir_of(listing, entry);
+	size_t depth = 0;
 
-	if (dir != 0) {
-		listing_path(listing, listing_find_ino(listing, listing->dirs[dir].ino), out);
+	for (; dir != 0; dir = listing->dirs[dir].parent) {
+		if (depth == DEPTH_MAX)
+			return -ENAMETOOLONG;
+		above[depth++] = dir;
+	}
+	while (depth > 0) {
+		uint64_t ino = listing->dirs[above[--depth]].ino;
+
+		buf_append_str(out, listing_name(listing, listing_find_ino(listing, ino)));
 		buf_append_str(out, "/");
 	}
 	return buf_append_str(out, listing_name(listing, entry));
@@ -127,9 +146,33 @@ const char *listing_id(const struct listing *listing, const struct listing_entry
 const char *listing_content(const struct listing *listing, const struct listing_entry *entry,
 			    char buffer[LISTING_ID_MAX + 1])
 {
-	if (!listing_has_content(entry))
+	if (!listing_has_content(entry) || entry->is_inline)
 		return NULL;
 	return copy_id(listing, entry->content, entry->content_len, buffer);
+}
+
+const char *listing_inline(const struct listing *listing, const struct listing_entry *entry,
+			   size_t *ret_len)
+{
+	uint32_t len;
+
+	memcpy(&len, listing->text + entry->content, sizeof(len));
+	*ret_len = len;
+	return listing->text + entry->content + sizeof(len);
+}
+
+uint32_t listing_links(const struct listing *listing, const struct listing_entry *entry)
+{
+	uint32_t links = 1;
+	uint32_t at;
+
+	if (!entry->is_linked)
+		return links;
+	at = find_by_ino(listing, entry->ino);
+	while (at + links < listing->entry_count &&
+	       listing->entries[listing->by_ino[at + links]].ino == entry->ino)
+		links++;
+	return links;
 }
 
 static bool is_in(const struct listing_dir *dir, uint32_t index)

@@ -6,7 +6,7 @@
  *
  * A builder takes objects in any order and finish() makes a tree of them: names are assigned by
  * name.h; an object whose parent is unknown goes into a directory named by that parent's id; cycles
- * are cut; nothing is lost and nothing is shown twice. */
+ * are cut; nothing is lost, and nothing is shown twice but where it was put. */
 #ifndef IBINDERFS_LISTING_H
 #define IBINDERFS_LISTING_H
 
@@ -66,8 +66,10 @@ struct listing_entry {
 	};
 	uint8_t id_len;
 	uint8_t content_len;
-	uint8_t type; /* enum listing_type */
-	uint8_t kind; /* enum listing_kind */
+	uint8_t type : 1;      /* enum listing_type */
+	uint8_t is_inline : 1; /* `content` is where the contents themselves are; listing_inline */
+	uint8_t is_linked : 1; /* the object stands in several directories, with an entry in each */
+	uint8_t kind;	       /* enum listing_kind */
 };
 
 struct listing_dir {
@@ -76,6 +78,7 @@ struct listing_dir {
 	uint32_t first; /* its entries stand together, sorted by name in byte order */
 	uint32_t count;
 	uint32_t parent; /* index in dirs; the top directory is its own parent */
+	bool incomplete; /* not all of its entries are known; see listing_builder_apart */
 };
 
 /* What a husk remembers of an object, or of a directory. */
@@ -97,7 +100,8 @@ struct listing {
 	char *text;		   /* bodies, names, and the ids that do not stand in a body */
 	struct listing_seen *seen; /* of a husk: sorted by inode number */
 	uint32_t seen_count;
-	size_t bytes; /* all memory held, for the cap */
+	const char *content_suffix; /* of contents' names in place of ".json"; static */
+	size_t bytes;		    /* all memory held, for the cap */
 };
 
 struct listing *listing_ref(struct listing *listing);
@@ -109,6 +113,12 @@ void listing_account(const struct listing *listing);
 size_t listing_bytes_alive(void);
 /* Bytes held by builders. */
 size_t listing_bytes_building(void);
+
+/* Whether it holds all there is: see listing_builder_apart. */
+static inline bool listing_is_whole(const struct listing *listing)
+{
+	return !listing->dirs[0].incomplete;
+}
 
 /* Whether a listing shows just what the one before it did, on which it was built. */
 bool listing_equals(const struct listing *listing, const struct listing *previous);
@@ -134,9 +144,9 @@ const struct listing_entry *listing_neighbour(const struct listing *listing,
 					      const struct listing_entry *entry,
 					      enum listing_order order, int step);
 /* Appends an entry's path below the listing's top directory, without a slash before or after.
- * Returns 0 or buf_append's error. Not quick. */
+ * Returns 0, -ENAMETOOLONG if it is deeper than any path can be, or buf_append's error. */
 int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out);
-/* The index of the directory that an entry stands in. Not quick. */
+/* The index of the directory that an entry stands in. */
 uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry);
 
 /* The API's id, copied to `buffer`. */
@@ -146,6 +156,12 @@ const char *listing_id(const struct listing *listing, const struct listing_entry
  * none; NULL if the entry has no contents. */
 const char *listing_content(const struct listing *listing, const struct listing_entry *entry,
 			    char buffer[LISTING_ID_MAX + 1]);
+
+/* The contents of an entry that has them inline, and how many bytes. */
+const char *listing_inline(const struct listing *listing, const struct listing_entry *entry,
+			   size_t *ret_len);
+/* In how many directories the object of an entry stands. */
+uint32_t listing_links(const struct listing *listing, const struct listing_entry *entry);
 
 static inline bool listing_has_content(const struct listing_entry *entry)
 {
@@ -190,6 +206,7 @@ struct listing_object {
 		*own_name;  /* a name of ours, such as "folder.json", instead of raw_name; static */
 	const char *suffix; /* ".json" or ""; static */
 	const char *content; /* the id of its contents' version, "" if unknown; NULL: none */
+	struct json text;    /* instead: a string that is its contents; `text` NULL: none */
 	bool elsewhere;	     /* a directory whose children another resource lists */
 	int64_t mtime_ns;    /* or LISTING_NO_TIME */
 	struct json json; /* a file's body, to be indented; of a directory elsewhere: its object */
@@ -212,9 +229,21 @@ void listing_builder_free(struct listing_builder *builder);
  * another object already has the inode number, which is a hash. */
 int listing_builder_add_file(struct listing_builder *builder, const struct listing_object *object);
 int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object);
+/* Puts an object that was added into the directory of a folder, which was added too: one that was
+ * at the top moves there, and a file that was elsewhere stands in both, as the same inode. NULL:
+ * into the top. Returns 0 (also if it is there already), -ENOENT if either was not added, -ENOMEM
+ * or -EFBIG. */
+int listing_builder_put(struct listing_builder *builder, enum listing_kind kind, const char *id,
+			const char *folder);
+/* What contents' names end in, in place of the ".json" of their objects; static. */
+void listing_builder_content_suffix(struct listing_builder *builder, const char *suffix);
 /* Whether an object of that kind and id was added. */
 bool listing_builder_has(const struct listing_builder *builder, enum listing_kind kind,
 			 const char *id);
+/* Says that not everything is going to be added: the top directory stays incomplete, and so do the
+ * folders, but for those that listing_builder_complete names (and that were added). */
+void listing_builder_apart(struct listing_builder *builder);
+void listing_builder_complete(struct listing_builder *builder, const char *folder);
 
 /* Makes the listing. `previous` (or NULL) is what was shown before: what did not change keeps its
  * time and version, what did gets `now_ns`. `top_mtime_ns` dates the top directory when first seen.

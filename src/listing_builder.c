@@ -39,6 +39,9 @@ struct item {
 	enum listing_kind kind;
 	enum listing_type type;
 	unsigned char walk; /* enum walk */
+	bool complete;	    /* a folder, though the listing is not whole */
+	bool is_inline;
+	bool is_linked;
 };
 
 enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
@@ -46,6 +49,7 @@ enum walk { WALK_NOT_SEEN, WALK_ON_PATH, WALK_DONE };
 struct listing_builder {
 	uint64_t salt_hash;
 	char *scope;
+	const char *content_suffix;
 	size_t max_bytes;
 	struct buf strings; /* what only finish() needs */
 	struct buf text;    /* the listing's */
@@ -56,6 +60,7 @@ struct listing_builder {
 	uint64_t factor;     /* odd and secret: no choice of ids can crowd the table */
 	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
 	uint32_t table_size; /* a power of two */
+	bool apart;	     /* not everything is added */
 };
 
 static size_t bytes_building;
@@ -84,7 +89,8 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 /* Counts what is held now among all that is, so that fetches under way are bounded together. */
 static int account(struct listing_builder *builder)
 {
-	size_t held = builder->strings.cap + builder->text.cap +
+	/* The room that is left in the buffers was never touched: it takes no memory yet. */
+	size_t held = builder->strings.len + builder->text.len +
 		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
 
 	bytes_building += held - builder->accounted;
@@ -105,12 +111,13 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 		listing_builder_free(builder);
 		return -ENOMEM;
 	}
+	builder->content_suffix = "";
 	arc4random_buf(&builder->factor, sizeof(builder->factor));
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
-	builder->strings = BUF_INIT(max_bytes);
+	builder->strings = BUF_INIT_OPEN(max_bytes);
 	/* Offsets in it are 32 bits wide. */
-	builder->text = BUF_INIT(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
+	builder->text = BUF_INIT_OPEN(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
 	*ret_builder = builder;
 	return 0;
 }
@@ -163,6 +170,19 @@ bool listing_builder_has(const struct listing_builder *builder, enum listing_kin
 	return find(builder, kind, id) != NO_ITEM;
 }
 
+void listing_builder_apart(struct listing_builder *builder)
+{
+	builder->apart = true;
+}
+
+void listing_builder_complete(struct listing_builder *builder, const char *folder)
+{
+	uint32_t item = find(builder, LISTING_KIND_FOLDER, folder);
+
+	if (item != NO_ITEM)
+		builder->items[item].complete = true;
+}
+
 /* Doubles the items and the table, which stays at most half full. */
 static int grow(struct listing_builder *builder)
 {
@@ -186,8 +206,9 @@ static int grow(struct listing_builder *builder)
 	builder->capacity = capacity;
 	for (i = 0; i < builder->table_size; i++)
 		table[i] = NO_ITEM;
-	for (i = 0; i < builder->count; i++)
-		*slot_of(builder, items[i].ino) = i;
+	/* Of several places of an object the first is the object's. */
+	for (i = builder->count; i > 0; i--)
+		*slot_of(builder, items[i - 1].ino) = i - 1;
 	return 0;
 }
 
@@ -216,6 +237,25 @@ static int keep_id(struct listing_builder *builder, const struct item *item, con
 	return there ? 0 : buf_append(&builder->text, id, len);
 }
 
+/* What a string means, behind its length. */
+static int keep_inline(struct listing_builder *builder, struct json string, struct item *item)
+{
+	uint32_t len = 0;
+	size_t start;
+	int error = buf_append(&builder->text, &len, sizeof(len));
+
+	item->content = (uint32_t)(builder->text.len - sizeof(len));
+	item->is_inline = true;
+	start = builder->text.len;
+	if (!error)
+		error = json_string_decode(string, &builder->text);
+	if (error)
+		return error;
+	len = (uint32_t)(builder->text.len - start);
+	memcpy(builder->text.data + item->content, &len, sizeof(len));
+	return 0;
+}
+
 static int keep_text(struct listing_builder *builder, const struct listing_object *object,
 		     struct item *item)
 {
@@ -230,6 +270,8 @@ static int keep_text(struct listing_builder *builder, const struct listing_objec
 	error = keep_id(builder, item, object->id, &item->id, &item->id_len);
 	if (!error && object->content)
 		error = keep_id(builder, item, object->content, &item->content, &item->content_len);
+	if (!error && object->text.text)
+		error = keep_inline(builder, object->text, item);
 	return error;
 }
 
@@ -293,6 +335,51 @@ int listing_builder_add_dir(struct listing_builder *builder, const struct listin
 	if (!error && !object->elsewhere)
 		builder->items[item].dir = 0; /* its index comes with finish() */
 	return error == -EEXIST ? 0 : error;
+}
+
+void listing_builder_content_suffix(struct listing_builder *builder, const char *suffix)
+{
+	builder->content_suffix = suffix;
+}
+
+/* Another place of a file: an item like it, which the table does not have. */
+static int add_place(struct listing_builder *builder, uint32_t item, uint32_t folder)
+{
+	int error;
+
+	if (builder->count == builder->capacity) {
+		error = grow(builder);
+		if (error)
+			return error;
+	}
+	builder->items[item].is_linked = true;
+	builder->items[builder->count] = builder->items[item];
+	builder->items[builder->count++].parent_item = folder;
+	return account(builder);
+}
+
+int listing_builder_put(struct listing_builder *builder, enum listing_kind kind, const char *id,
+			const char *folder)
+{
+	uint32_t item = find(builder, kind, id);
+	uint32_t into = folder ? find(builder, LISTING_KIND_FOLDER, folder) : NO_ITEM;
+	uint32_t i;
+
+	if (item == NO_ITEM || (folder && into == NO_ITEM))
+		return -ENOENT;
+	if (builder->items[item].parent_item == NO_ITEM) {
+		builder->items[item].parent_item = into;
+		return 0;
+	}
+	if (builder->items[item].parent_item == into || builder->items[item].type == LISTING_DIR)
+		return 0;
+	/* Places of an object are put one after the other. */
+	for (i = builder->count; i > 0 && builder->items[i - 1].ino == builder->items[item].ino;
+	     i--) {
+		if (builder->items[i - 1].parent_item == into)
+			return 0;
+	}
+	return add_place(builder, item, into);
 }
 
 static bool is_inner_dir(const struct item *item)
@@ -391,6 +478,7 @@ static int group(struct listing_builder *builder, struct listing *listing, uint3
 	if (!listing->dirs)
 		return -ENOMEM;
 	listing->dir_count = dirs;
+	listing->dirs[0].incomplete = builder->apart;
 	for (i = 0; i < builder->count; i++) {
 		struct item *item = &builder->items[i];
 		uint32_t parent =
@@ -400,6 +488,7 @@ static int group(struct listing_builder *builder, struct listing *listing, uint3
 		if (is_inner_dir(item)) {
 			listing->dirs[item->dir].ino = item->ino;
 			listing->dirs[item->dir].parent = parent;
+			listing->dirs[item->dir].incomplete = builder->apart && !item->complete;
 		}
 	}
 	for (i = 0; i < dirs; i++) {
@@ -444,7 +533,9 @@ static int keep_entry(struct listing_builder *builder, struct listing *listing, 
 		.id = item->id,
 		.id_len = item->id_len,
 		.content_len = item->content_len,
-		.type = (uint8_t)item->type,
+		.type = item->type,
+		.is_inline = item->is_inline,
+		.is_linked = item->is_linked,
 		.kind = (uint8_t)item->kind,
 	};
 	if (item->type == LISTING_DIR)
@@ -481,6 +572,7 @@ static int assign(struct listing_builder *builder, const uint32_t *order, uint32
 			.id_len = item->id_len,
 			.hash = item->ino,
 			.suffix = item->suffix,
+			.content_suffix = *item->suffix ? builder->content_suffix : NULL,
 		};
 	}
 	error = names_assign(entries, entry_count, reserved, reserved_count);
@@ -580,6 +672,7 @@ int listing_builder_finish(struct listing_builder *builder, const struct listing
 		return -ENOMEM;
 	listing->references = 1;
 	listing->generation = ++generation;
+	listing->content_suffix = builder->content_suffix;
 	error = place(builder);
 	if (error)
 		goto out;

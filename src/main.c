@@ -75,7 +75,7 @@ struct daemon {
 	struct wait_room *room;
 	struct fetcher *fetcher;
 	struct tree *tree;
-	struct contents *contents; /* NULL: content=off */
+	struct contents *contents; /* NULL: content=off, or the listings have it */
 	struct control control;
 	struct fs *fs;
 	struct reread reread;
@@ -258,7 +258,7 @@ static int start(struct daemon *daemon, struct secret *secret, int fuse_fd)
 	const struct config *config = daemon->config;
 	int error = start_signals(daemon);
 
-	url_home_init(&daemon->home, config->api_url, config->auth_url);
+	url_home_init(&daemon->home, config->api_url, config->auth_url, config->proxy);
 	if (!error)
 		error = http_new(&daemon->loop, HTTP_API, config->timeout_ms, config->connections,
 				 config->ca_file, config->proxy, &daemon->home, &daemon->http);
@@ -272,7 +272,7 @@ static int start(struct daemon *daemon, struct secret *secret, int fuse_fd)
 	if (!error)
 		error = tree_new(config, daemon->fetcher, daemon->room, daemon->ops->top_name,
 				 &daemon->tree);
-	if (!error && config->content)
+	if (!error && config->content && daemon->ops->has_links)
 		error = start_contents(daemon);
 	if (error) {
 		close(fuse_fd);

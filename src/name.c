@@ -267,6 +267,8 @@ static int entry_name(struct assignment *work, size_t index)
 	uint64_t hash = hash_bytes(HASH_START, name, len);
 	place->keys[0] = key_of(work, hash_bytes(hash, entry->suffix, strlen(entry->suffix)));
 	/* The slash, which no name holds, keeps the two trees' keys apart. */
+	if (entry->content_suffix)
+		hash = hash_bytes(hash, entry->content_suffix, strlen(entry->content_suffix));
 	place->keys[1] = key_of(work, hash_bytes(hash, "/", 1));
 	return place->keys[0] == NONE || place->keys[1] == NONE ? -ENOMEM : 0;
 }
@@ -392,7 +394,9 @@ int names_assign(struct name_entry *entries, size_t count, const char *const *re
 	for (size_t i = 0; i < count; i++) {
 		entries[i].name = NULL;
 		entries[i].level = LEVEL_PLAIN;
-		if (strlen(entries[i].suffix) > NAME_SUFFIX_MAX)
+		if (strlen(entries[i].suffix) > NAME_SUFFIX_MAX ||
+		    (entries[i].content_suffix &&
+		     strlen(entries[i].content_suffix) > strlen(entries[i].suffix)))
 			error = -EINVAL;
 	}
 	if (error)

@@ -19,18 +19,20 @@ struct name_entry {
 	size_t raw_len;
 	const char *id; /* the API's id, never empty; any bytes */
 	size_t id_len;
-	uint64_t hash;	     /* another for each entry: tells apart what the whole id cannot */
-	const char *suffix;  /* what the file name adds: ".json" for a document, else "" */
+	uint64_t hash;	    /* another for each entry: tells apart what the whole id cannot */
+	const char *suffix; /* what the file name adds: ".json" for a document, else "" */
+	const char *content_suffix; /* and in the tree of contents; NULL: nothing */
 	char *name;	     /* out: legal name without the suffix, NUL-terminated, from malloc */
 	unsigned char level; /* for names_assign alone */
 };
 
-/* Gives every entry its name. The names are distinct both with and without their suffixes (the
- * tree of documents and the tree of their contents use the same names), and with their suffix
+/* Gives every entry its name. The names are distinct with the one and with the other suffix (the
+ * tree of documents and the tree of their contents use the same names), and with the first
  * differ from all `reserved` names. An empty name becomes the id. Entries that clash all get
  * " [xxxxxxxx]" (first eight characters of the id) before the extension, then the whole id, then
  * the hash. A name that had to be cut always gets it, and keeps its extension. Returns 0, -ENOMEM,
- * or -EINVAL when a suffix is longer than NAME_SUFFIX_MAX; on failure no entry holds a name. */
+ * or -EINVAL when a suffix is longer than NAME_SUFFIX_MAX, or the second than the first; on failure
+ * no entry holds a name. */
 int names_assign(struct name_entry *entries, size_t count, const char *const *reserved,
 		 size_t reserved_count);
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct provider_ops *const providers[] = {&provider_ibinder};
+static const struct provider_ops *const providers[] = {&provider_ibinder, &provider_inbenta};
 
 const struct provider_ops *provider_find(const char *name)
 {

@@ -2,10 +2,11 @@
  *
  *   state         leaves on                        to
  *   IDLE          token_renew                      ASKING
- *   ASKING        granted                          HELD
+ *   ASKING        another request follows          ASKING
+ *                 granted                          HELD
  *                 refused                          REFUSED
  *                 network, 429, 5xx, nonsense      BACKING_OFF
- *   HELD          80 % of life, 401, slept past    ASKING
+ *   HELD          80 % of life, slept past, reject   ASKING
  *   BACKING_OFF   timer, token_retry               ASKING
  *   REFUSED       TOKEN_REFUSED_MS, token_renew    ASKING
  *
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NS_PER_S       1000000000LL
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 60000
 /* A token counts as dead a twentieth of its life early: a request takes time to arrive. */
@@ -34,11 +36,16 @@ struct token {
 	void (*changed)(void *data);
 	void *data;
 	enum token_state state;
-	struct secret secret; /* the client's */
-	struct secret bearer; /* the token; unset without one */
-	uint64_t serial;      /* of the token */
-	int64_t dead_ms;      /* when it must no longer be sent */
-	int64_t rejected_ms;  /* when a 401 last cost a token; 0 before */
+	struct secret secret;	     /* the client's */
+	struct secret bearer;	     /* the token; unset without one */
+	struct provider_grant grant; /* of the conversation under way */
+	bool renewing;		     /* and whether it may go on from the token that is held */
+	bool misled;		     /* where requests go is not known, or known to be wrong */
+	uint64_t serial;	     /* of the token */
+	int64_t renew_ms;	     /* when it is to be renewed */
+	int64_t dead_ms;	     /* when it must no longer be sent */
+	/* When a refusal of that kind last had a token asked for; 0 before. */
+	int64_t rejected_ms[PROVIDER_REFUSAL_ADDRESS + 1];
 	int64_t backoff_ms;
 	int64_t allowed_ms; /* until then the server asked to be left alone */
 	int error;	    /* of the last try */
@@ -55,11 +62,14 @@ static void token_check(const struct token *token)
 	assert(token->state != TOKEN_REFUSED || token->error == -EACCES);
 }
 
-static void ask(struct token *token);
+static void ask(struct token *token, bool renewing);
 
 static void on_timer(uv_timer_t *timer)
 {
-	ask(timer->data);
+	struct token *token = timer->data;
+
+	/* After a failure the conversation begins from nothing. */
+	ask(token, token->state == TOKEN_HELD);
 }
 
 static void enter(struct token *token, enum token_state state, int64_t timer_ms)
@@ -73,15 +83,27 @@ static void enter(struct token *token, enum token_state state, int64_t timer_ms)
 	token->changed(token->data);
 }
 
-static void granted(struct token *token, struct provider_grant *grant)
+static void granted(struct token *token)
 {
-	secret_move(&token->bearer, &grant->token);
+	const struct provider_grant *grant = &token->grant;
+	int64_t now_ms = loop_now_ms();
+
+	if (!grant->token.value && !token->bearer.value) {
+		ask(token, false); /* the one that was to stay was refused meanwhile */
+		return;
+	}
+	if (grant->token.value) {
+		secret_move(&token->bearer, &token->grant.token);
+		token->dead_ms = now_ms + grant->life_ms - grant->life_ms / MARGIN_PART;
+		/* Jitter only towards earlier: 70 to 80 % of the life. */
+		token->renew_ms =
+			now_ms + grant->life_ms * 8 / 10 - random() % (grant->life_ms / 10 + 1);
+	}
 	token->serial++;
-	token->dead_ms = loop_now_ms() + grant->life_ms - grant->life_ms / MARGIN_PART;
+	token->misled = false;
 	token->backoff_ms = 0;
 	token->error = 0;
-	/* Jitter only towards earlier: 70 to 80 % of the life. */
-	enter(token, TOKEN_HELD, grant->life_ms * 8 / 10 - random() % (grant->life_ms / 10 + 1));
+	enter(token, TOKEN_HELD, token->renew_ms > now_ms ? token->renew_ms - now_ms : 1);
 }
 
 /* Whether a text holds the beginning of a secret, or all of a short one. */
@@ -121,8 +143,10 @@ static void failed(struct token *token, int error, const struct http_response *r
 		token_explain(token, response, &failure);
 	snprintf(failure.what, sizeof(failure.what), "%s",
 		 response && response->error ? response->text
+		 : token->grant.problem	     ? token->grant.problem
 		 : error == -EACCES	     ? "the server refuses this client"
 					     : "the answer to the token request is of no use");
+	secret_fini(&token->grant.token);
 	failures_note(token->failures, &failure);
 	token->error = error;
 	token->allowed_ms = loop_now_ms() + asked_ms;
@@ -137,10 +161,11 @@ static void failed(struct token *token, int error, const struct http_response *r
 	enter(token, TOKEN_BACKING_OFF, wait_ms > asked_ms ? wait_ms : asked_ms);
 }
 
+static void converse(struct token *token);
+
 static void on_answer(void *data, struct http_response *response)
 {
 	struct token *token = data;
-	struct provider_grant grant = {{NULL, 0}, 0};
 	int error = response->error;
 
 	token->transfer = NULL;
@@ -149,24 +174,33 @@ static void on_answer(void *data, struct http_response *response)
 	else if (!error && response->status >= 500)
 		error = -EIO;
 	else if (!error)
-		error = token->ops->token_answer(token->provider, response, &grant);
-	if (error)
+		error = token->ops->token_answer(token->provider, response,
+						 loop_wall_ns() / NS_PER_S, &token->grant);
+	if (error == -EAGAIN)
+		converse(token);
+	else if (error)
 		failed(token, error, response);
 	else
-		granted(token, &grant);
-	secret_fini(&grant.token);
+		granted(token);
 }
 
-static void ask(struct token *token)
+/* Sends the conversation's next request. */
+static void converse(struct token *token)
 {
+	bool alive = token->bearer.value && loop_now_ms() < token->dead_ms;
+	const struct provider_need need = {
+		.secret = &token->secret,
+		.held = token->renewing && alive ? &token->bearer : NULL,
+		.misled = token->misled,
+	};
+	const struct secret *bearer = NULL;
 	struct http_request request = {0};
 	int error;
 
-	if (token->transfer)
-		return;
-	error = token->ops->token_request(token->provider, &token->secret, &request);
+	error = token->ops->token_request(token->provider, &need, &token->grant, &request, &bearer);
 	if (!error)
-		error = http_send(token->http, &request, NULL, on_answer, token, &token->transfer);
+		error = http_send(token->http, &request, bearer, on_answer, token,
+				  &token->transfer);
 	http_request_fini(&request);
 	if (error) {
 		failed(token, error, NULL);
@@ -174,6 +208,16 @@ static void ask(struct token *token)
 	}
 	token->requests++;
 	enter(token, TOKEN_ASKING, 0);
+}
+
+static void ask(struct token *token, bool renewing)
+{
+	if (token->transfer)
+		return;
+	secret_fini(&token->grant.token);
+	token->grant = (struct provider_grant){.step = 0};
+	token->renewing = renewing;
+	converse(token);
 }
 
 int token_new(uv_loop_t *loop, struct http *http, const struct provider_ops *ops,
@@ -209,6 +253,7 @@ void token_free(struct token *token)
 		http_cancel(token->transfer);
 	secret_fini(&token->secret);
 	secret_fini(&token->bearer);
+	secret_fini(&token->grant.token);
 	uv_close((uv_handle_t *)&token->timer, token_closed);
 }
 
@@ -220,41 +265,49 @@ void token_renew(struct token *token, struct secret *secret)
 		token->transfer = NULL;
 	}
 	token->backoff_ms = 0;
-	ask(token);
+	ask(token, false);
 }
 
 void token_retry(struct token *token)
 {
 	if (token->state == TOKEN_BACKING_OFF && loop_now_ms() >= token->allowed_ms)
-		ask(token);
+		ask(token, false);
 }
 
 const struct secret *token_get(struct token *token, uint64_t *ret_serial)
 {
 	if (token->bearer.value && loop_now_ms() < token->dead_ms) {
 		*ret_serial = token->serial;
-		return &token->bearer;
+		return token->misled ? NULL : &token->bearer;
 	}
 	/* The machine slept past the renewal, and the timer slept with it. */
 	if (token->state == TOKEN_HELD)
-		ask(token);
+		ask(token, false);
 	return NULL;
 }
 
-bool token_reject(struct token *token, uint64_t serial)
+bool token_reject(struct token *token, uint64_t serial, enum provider_refusal why)
 {
+	bool is_address = why == PROVIDER_REFUSAL_ADDRESS;
 	int64_t now_ms = loop_now_ms();
 
 	if (!token->bearer.value || serial != token->serial)
 		return true;
-	if (token->rejected_ms && now_ms - token->rejected_ms < TOKEN_REJECT_PAUSE_MS)
+	/* Addresses may change with the token that is being asked for. */
+	if (is_address && token->state == TOKEN_ASKING) {
+		token->misled = true;
+		return true;
+	}
+	if (token->rejected_ms[why] && now_ms - token->rejected_ms[why] < TOKEN_REJECT_PAUSE_MS)
 		return false;
-	token->rejected_ms = now_ms;
-	secret_fini(&token->bearer);
+	token->rejected_ms[why] = now_ms;
+	token->misled = is_address;
+	if (!is_address)
+		secret_fini(&token->bearer);
 	if (token->state == TOKEN_HELD)
-		ask(token);
+		ask(token, is_address);
 	else
-		token_retry(token); /* the network is back, or there would be no 401 */
+		token_retry(token); /* the network is back, or there would be no refusal */
 	return true;
 }
 

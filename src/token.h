@@ -1,8 +1,8 @@
 /* token.h: the bearer token's state machine.
  *
- * Asked for in the background at start and renewed at 80 % of its life by one request, however many
- * wait; the old token serves until the new one is there. There is no refresh token: renewing is
- * asking again before expiry (S). A failed renewal is not a logout: network errors, 429 and 5xx are
+ * Asked for in the background at start and renewed at 80 % of its life by one conversation (of one
+ * request or several, as the provider has it), however many wait; the old token serves until the
+ * new one is there. A failed renewal is not a logout: network errors, 429 and 5xx are
  * tried again with back-off while the old token lives; a refusal is tried again only after
  * TOKEN_REFUSED_MS or token_renew. */
 #ifndef IBINDERFS_TOKEN_H
@@ -20,7 +20,7 @@
 
 enum token_state {
 	TOKEN_IDLE,	   /* nothing asked yet */
-	TOKEN_ASKING,	   /* a request is under way */
+	TOKEN_ASKING,	   /* a conversation is under way */
 	TOKEN_HELD,	   /* the timer will renew it */
 	TOKEN_BACKING_OFF, /* the last try failed; the timer will try again */
 	TOKEN_REFUSED,	   /* the server refused the client; the timer will try again, much later */
@@ -45,9 +45,10 @@ void token_retry(struct token *token);
 /* The token to send, or NULL while there is none alive. `ret_serial` names it for token_reject.
  * Valid until the loop runs again. */
 const struct secret *token_get(struct token *token, uint64_t *ret_serial);
-/* The server said 401 to that token: drops it, if it is still the current one, and asks anew. False
- * when that was tried less than TOKEN_REJECT_PAUSE_MS ago: a new token does not help. */
-bool token_reject(struct token *token, uint64_t serial);
+/* The server refused a request with that token. If that is still the current one: drops it, or
+ * (PROVIDER_REFUSAL_ADDRESS) holds it back until it is known where requests go, and asks anew.
+ * False when that was tried less than TOKEN_REJECT_PAUSE_MS ago: it does not help. */
+bool token_reject(struct token *token, uint64_t serial, enum provider_refusal why);
 
 /* Notes in `failure` the status of an answer and what the server said, but not if that echoes the
  * client's secret or the token. */

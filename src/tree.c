@@ -103,7 +103,7 @@ static enum node_type type_of(const struct listing_entry *entry, enum listing_vi
 		return NODE_LINK;
 	if (entry->type == LISTING_DIR)
 		return NODE_DIR;
-	return view == LISTING_VIEW_CONTENT ? NODE_CONTENT : NODE_JSON;
+	return view == LISTING_VIEW_CONTENT && !entry->is_inline ? NODE_CONTENT : NODE_INLINE;
 }
 
 static int entry_node_new(struct tree *tree, struct resource *home, const struct listing *listing,
@@ -216,6 +216,7 @@ int tree_new(const struct config *config, struct fetcher *fetcher, struct wait_r
 	wait_queue_init(&tree->top.waiters, tree_resource_missed, &tree->top);
 	TAILQ_INIT(&tree->lru);
 	tree->counters.resources = 1;
+	fetcher_watch(fetcher, tree_make_room, tree);
 	*ret_tree = tree;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,23 +32,57 @@ bool url_host_is_loopback(const char *host)
 	return strcmp(host, "[::1]") == 0 || strcasecmp(host, "localhost") == 0;
 }
 
-const char *url_storage_problem(const char *text, bool plain)
+enum problem { NONE, NO_URL, NOT_HTTPS, HAS_USER, HAS_QUERY };
+
+static bool has(CURLU *url, CURLUPart part)
+{
+	char *text CLEANUP(cleanup_curl_text) = NULL;
+
+	return curl_url_get(url, part, &text, 0) == CURLUE_OK;
+}
+
+static enum problem problem_of(const char *text, bool plain)
 {
 	CURLU *url CLEANUP(cleanup_url) = curl_url();
 	char *scheme CLEANUP(cleanup_curl_text) = NULL;
 	char *host CLEANUP(cleanup_curl_text) = NULL;
-	char *user CLEANUP(cleanup_curl_text) = NULL;
 
 	if (!url || curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-		return "the download link is no URL";
+		return NO_URL;
 	if (strcasecmp(scheme, "https") != 0 &&
 	    (!plain || strcasecmp(scheme, "http") != 0 || !url_host_is_loopback(host)))
-		return "the download link is not https";
-	if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK)
-		return "the download link holds a user name";
-	return NULL;
+		return NOT_HTTPS;
+	if (has(url, CURLUPART_USER))
+		return HAS_USER;
+	/* libcurl drops an empty fragment when it parses. */
+	return has(url, CURLUPART_QUERY) || strchr(text, '#') ? HAS_QUERY : NONE;
+}
+
+const char *url_storage_problem(const char *text, bool plain)
+{
+	static const char *const problems[] = {
+		[NO_URL] = "the download link is no URL",
+		[NOT_HTTPS] = "the download link is not https",
+		[HAS_USER] = "the download link holds a user name",
+		[HAS_QUERY] = NULL,
+	};
+
+	return problems[problem_of(text, plain)];
+}
+
+const char *url_service_problem(const char *text, bool plain)
+{
+	static const char *const problems[] = {
+		[NO_URL] = "the API's address, as the server tells it, is no URL",
+		[NOT_HTTPS] = "the API's address, as the server tells it, is not https",
+		[HAS_USER] = "the API's address, as the server tells it, holds a user name",
+		[HAS_QUERY] =
+			"the API's address, as the server tells it, holds a query or fragment",
+	};
+
+	return problems[problem_of(text, plain)];
 }
 
 /* --- Places --- */
@@ -136,11 +171,30 @@ static void host_of(const char *text, char out[URL_HOST_SIZE])
 		memcpy(out, host, strlen(host) + 1);
 }
 
-void url_home_init(struct url_home *home, const char *api_url, const char *auth_url)
+/* As libcurl looks for one for https://; plain http never goes to a proxy. */
+static bool is_proxied(const char *proxy)
+{
+	static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+	size_t i;
+
+	if (proxy)
+		return *proxy != '\0';
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value)
+			return true;
+	}
+	return false;
+}
+
+void url_home_init(struct url_home *home, const char *api_url, const char *auth_url,
+		   const char *proxy)
 {
 	host_of(api_url ? api_url : auth_url, home->api);
 	host_of(auth_url, home->auth);
 	home->places = URL_PUBLIC | place_of_host(home->api);
+	home->proxied = is_proxied(proxy);
 }
 
 bool url_home_admits(struct url_home *home, const char *url, const struct sockaddr *peer)
@@ -151,7 +205,7 @@ bool url_home_admits(struct url_home *home, const char *url, const struct sockad
 	host_of(url, host);
 	if (host[0] == '\0')
 		return false;
-	place = peer ? url_place_of(peer) : place_of_host(host);
+	place = home->proxied ? place_of_host(host) : url_place_of(peer);
 	if (strcasecmp(host, home->api) == 0)
 		home->places |= place;
 	return (home->places & place) || strcasecmp(host, home->auth) == 0;

@@ -28,13 +28,16 @@ struct url_home {
 	char api[URL_HOST_SIZE];
 	char auth[URL_HOST_SIZE];
 	unsigned int places; /* where the API has been found: bits of url_place */
+	bool proxied;	     /* perhaps: no_proxy may say otherwise */
 };
 
-/* `api_url` may be NULL: then the API tells its address when it is asked for a token. */
-void url_home_init(struct url_home *home, const char *api_url, const char *auth_url);
+/* `api_url` may be NULL: then the API tells its address when it is asked for a token. `proxy` NULL:
+ * the environment's, as libcurl reads it. */
+void url_home_init(struct url_home *home, const char *api_url, const char *auth_url,
+		   const char *proxy);
 /* Whether a connection to `peer` may be made for `url`. The configured hosts may be anywhere, and
- * where the API is, is noted. `peer` NULL: a proxy connects, and the address that the URL itself
- * names is judged, if it names one. */
+ * where the API is, is noted. Through a proxy, `peer` is the proxy, and only it knows whom it
+ * connects to: the address that the URL itself names is judged, if it names one. */
 bool url_home_admits(struct url_home *home, const char *url, const struct sockaddr *peer);
 
 /* Whether a host, as libcurl writes it, is this computer: 127.0.0.0/8, [::1], localhost. */
@@ -44,5 +47,8 @@ bool url_host_is_loopback(const char *host);
  * https, or (`plain`) http to loopback, without user name and password. Static text that does not
  * repeat the address, which is a secret. */
 const char *url_storage_problem(const char *url, bool plain);
+/* The same for one that a server chose to have its API's calls made below: without query and
+ * fragment, too. */
+const char *url_service_problem(const char *url, bool plain);
 
 #endif

@@ -5,18 +5,20 @@ Every mount of every test is looked at: its command line, its log, and before it
 """
 
 import base64
+import json
 import os
 import pathlib
 import urllib.parse
 
+import inbenta_client
 from sim_client import SECRET
 
 # A token of the simulator begins with the first, a link holds the second.
 CANARIES = {
     "a token": {b"canarytoken-", base64.b64encode(b"canarytoken-")},
     "a link's signature": {b"sig="},
-    "the client secret": {spelling.encode() for spelling in (
-        SECRET, urllib.parse.quote(SECRET), urllib.parse.quote_plus(SECRET), SECRET[:6])},
+    "the client secret": {spelling.encode() for secret in (SECRET, inbenta_client.SECRET) for spelling in (
+        secret, urllib.parse.quote(secret), urllib.parse.quote_plus(secret), json.dumps(secret)[1:-1], secret[:6])},
 }
 
 

@@ -21,6 +21,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "sim"))
 
 import canary  # noqa: E402
+import inbenta_client  # noqa: E402
+from inbenta_client import Inbenta  # noqa: E402
 from sim_client import SECRET, TENANT, Sim  # noqa: E402
 
 BUILD = os.environ.get("IBINDERFS_BUILD", "build")
@@ -37,16 +39,25 @@ def clean_environment():
     return {**kept, "HOME": "/nonexistent", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
-def environment_for(sim, **more):
+def account_of(sim):
+    """The account for what is simulated, as the environment has it."""
+    if isinstance(sim, Inbenta):
+        return {
+            "INBENTA_API_KEY": inbenta_client.KEY,
+            "INBENTA_SECRET": inbenta_client.SECRET,
+            "INBENTA_AUTH_URL": f"http://127.0.0.1:{sim.port}/v1",
+        }
     return {
-        **clean_environment(),
         "IBINDER_TENANT_ID": TENANT,
         "IBINDER_CLIENT_ID": "sim-client",
         "IBINDER_CLIENT_SECRET": SECRET,
         "IBINDER_API_URL": f"http://127.0.0.1:{sim.port}/api",
         "IBINDER_AUTH_URL": f"http://127.0.0.1:{sim.port}/connect/token",
-        **more,
     }
+
+
+def environment_for(sim, **more):
+    return {**clean_environment(), **account_of(sim), **more}
 
 
 def wait_until(condition, within=PATIENCE_S, step=0.01):
@@ -167,8 +178,8 @@ class Mount:
 
 
 @contextlib.contextmanager
-def simulated(*options):
-    sim = Sim(*options)
+def simulated(*options, kind=Sim):
+    sim = kind(*options)
     try:
         yield sim
         sim.clear()
@@ -182,7 +193,9 @@ def simulated(*options):
 
 @contextlib.contextmanager
 def mounted(sim, *options, env=None, **more):
-    """Mounts the simulated organisation; `env` adds to or replaces the environment."""
+    """Mounts what is simulated; `env` adds to or replaces the environment."""
+    if isinstance(sim, Inbenta):
+        options = ("provider=inbenta", *options)
     mount = Mount({**environment_for(sim), **(env or {})}, *options, **more)
     try:
         yield mount

@@ -99,10 +99,10 @@ def _marked(name, mark, room):
 class _Named:
     """An object that needs a name, and how much the name has to tell."""
 
-    def __init__(self, raw, identity, suffix):
+    def __init__(self, raw, identity, suffix, content_suffix=""):
         self.name = legal(raw) or identity
         self.marks = [identity[:8], identity]
-        self.suffix = suffix
+        self.suffix, self.content_suffix = suffix, content_suffix
         self.level = 0 if len((self.name + suffix).encode()) <= NAME_MAX else 1
 
     def text(self):
@@ -112,14 +112,14 @@ class _Named:
 
 
 def assign(objects, reserved):
-    """File names for (raw name, id, suffix) in one directory, in that order. They are distinct with
-    and without their suffixes, since binders/ and files/ have the same names."""
+    """File names for (raw name, id, suffix, suffix in files/) in one directory, in that order. They are
+    distinct with the one and with the other, since binders/ and files/ have the same names."""
     named = [_Named(*each) for each in objects]
     while True:
         holders = {("with", name): [None] for name in reserved}
         for each in named:
             holders.setdefault(("with", each.text() + each.suffix), []).append(each)
-            holders.setdefault(("without", each.text()), []).append(each)
+            holders.setdefault(("files", each.text() + each.content_suffix), []).append(each)
         clashing = {each for group in holders.values() if len(group) > 1 for each in group if each}
         if not clashing:
             return [each.text() + each.suffix for each in named]

@@ -259,10 +259,10 @@ def closed_port():
 # What is changed in the environment, the fault, the step that fails, and what is said.
 TROUBLE = {
     "wrong secret": ({"IBINDER_CLIENT_SECRET": "wrong"}, None, "token",
-                     r"EACCES token: .*\(HTTP 401\).*check client id, secret and tenant id"),
-    "wrong client": ({"IBINDER_CLIENT_ID": "wrong"}, None, "token", r"EACCES token: .*check client id"),
+                     r"EACCES token: .*\(HTTP 401\).*check the account's ids, keys and secret"),
+    "wrong client": ({"IBINDER_CLIENT_ID": "wrong"}, None, "token", r"EACCES token: .*check the account's ids"),
     "wrong tenant": ({"IBINDER_TENANT_ID": "wrong"}, None, "listing",
-                     r"EACCES binders: .*\(HTTP 403\).*traceId.*tenant does not allow this"),
+                     r"EACCES binders: .*\(HTTP 403\).*traceId.*tenant.* does not allow this"),
     "token endpoint down": ({"IBINDER_AUTH_URL": "http://127.0.0.1:CLOSED/connect/token"}, None, "token",
                             r"EHOSTUNREACH token: .*check the network, DNS and proxy="),
     "API down": ({"IBINDER_API_URL": "http://127.0.0.1:CLOSED/api"}, None, "listing",

@@ -37,13 +37,13 @@ NETWORK = {"ETIMEDOUT", "EHOSTUNREACH"}
 # What is tried again until the deadline.
 PASSING = NETWORK | {"EBUSY", "EIO"}
 ADVICE = {
-    "EACCES": "check client id, secret|role or tenant",
+    "EACCES": "check the account's ids, keys and secret|does not allow this",
     "EBADMSG": "check api_url=|check auth_url=|redirects are not followed",
     "EBUSY": "allowance is used up",
     "EFBIG": "raise memory=",
     "EHOSTUNREACH": "check the network",
     "EIO": "the server has a fault",
-    "ENOENT": "it is gone, or api_url= is wrong",
+    "ENOENT": "it is gone, or api_url= or auth_url= is wrong",
     "ETIMEDOUT": "raise timeout=",
 }
 

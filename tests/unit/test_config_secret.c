@@ -116,7 +116,7 @@ static void test_secret_inline(void **state)
 	write_section(0600, "client_secret =");
 	check_secret(-EINVAL, "is empty");
 	write_section(0600, "client_secret = " SECRET "\nclient_secret_file = x");
-	check_secret(-EINVAL, "config:5: client_secret_file: the client secret has another source");
+	check_secret(-EINVAL, "config:5: client_secret_file: the secret has another source");
 }
 
 /* SIGHUP: what was changed in the meantime counts. */
@@ -279,7 +279,7 @@ static void run_command(const char *command, int64_t limit_ms, int expected_rc,
 	int rc;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	rc = config_secret_run(command, limit_ms, &secret, &error);
+	rc = config_secret_run("client_secret_command", command, limit_ms, &secret, &error);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	assert_int_equal(rc, expected_rc);
 	assert_true(end.tv_sec - start.tv_sec <= 5);

@@ -122,12 +122,39 @@ static void test_every_day(void **state)
 	}
 }
 
+static void test_digits(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds; /* -1: no date */
+	} table[] = {
+		{"20240131235958", 1706745598}, {"19700101000000", 0},
+		{"20000229000000", 951782400},	{"2024013123595", -1},
+		{"202401312359580", -1},	{"2024-01-312359", -1},
+		{"20240231000000", -1},		{"20241301000000", -1},
+		{"20240100000000", -1},		{"20240131250000", -1},
+		{"20240131236000", -1},		{"00000000000000", -1},
+		{"99991231235959", -1},		{"", -1},
+		{" 2024013123595", -1},		{"+2024013123595", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		int64_t ns = 42;
+		int error = date_parse_digits(table[i].text, &ns);
+
+		assert_int_equal(error, table[i].seconds < 0 ? -EINVAL : 0);
+		assert_int_equal(ns, error ? 42 : table[i].seconds * S);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_every_day),
+		cmocka_unit_test(test_digits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

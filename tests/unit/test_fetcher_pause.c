@@ -70,16 +70,13 @@ static void test_a_pause_that_nobody_can_wait_out(void **state)
 }
 
 /* Half as many at once, however many of those under way were refused; then more again. */
-static void test_a_429_narrows_and_answers_widen(void **state)
+static void check_narrowing(int status, const uint64_t *refused)
 {
-	(void)state;
 	documents = 50 * PAGE_SIZE;
-	SAYS(.prefix = PAGE_URL "?pageSize=10&pageNumber=2", .times = 1, .status = 429,
-	     .headers = "Retry-After: 0\r\n");
-	SAYS(.prefix = PAGE_URL "?pageSize=10&pageNumber=3", .times = 1, .status = 429,
-	     .headers = "Retry-After: 0\r\n");
+	REFUSES(PAGE_URL "?pageSize=10&pageNumber=2", 1, status);
+	REFUSES(PAGE_URL "?pageSize=10&pageNumber=3", 1, status);
 	start(0, "A", true);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 2);
+	RUN_UNTIL(&loop, *refused == 2);
 	HOLDS(PAGE_URL, FOREVER);
 	clock_skip(&loop, 1000);
 	RUN_UNTIL(&loop, server_waiting(&server) > 0);
@@ -94,6 +91,18 @@ static void test_a_429_narrows_and_answers_widen(void **state)
 	rules_clear();
 	release();
 	assert_int_equal(await(0), 0);
+}
+
+static void test_a_429_narrows_and_answers_widen(void **state)
+{
+	(void)state;
+	check_narrowing(429, &fetcher_counters(fetcher)->answers_limited);
+}
+
+static void test_an_overload_narrows_too(void **state)
+{
+	(void)state;
+	check_narrowing(503, &fetcher_counters(fetcher)->answers_broken);
 }
 
 /* A call that went out only when the pause had ended is not the server's slowness. */
@@ -156,6 +165,7 @@ int main(void)
 		TEST(test_429_without_end),
 		TEST(test_a_pause_that_nobody_can_wait_out),
 		TEST(test_a_429_narrows_and_answers_widen),
+		TEST(test_an_overload_narrows_too),
 		TEST(test_a_deadline_just_after_a_pause),
 		TEST(test_a_reload_does_not_end_a_pause),
 		TEST(test_forgetting_ends_a_pause),

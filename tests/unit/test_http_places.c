@@ -6,7 +6,7 @@ static int set_up_elsewhere(void **state)
 {
 	int error = set_up(state);
 
-	url_home_init(&home, "https://api.example/api", "https://login.example/token");
+	url_home_init(&home, "https://api.example/api", "https://login.example/token", "");
 	return error;
 }
 
@@ -51,7 +51,7 @@ static void test_the_configured_host_is_not_judged_and_its_place_is_open_to_othe
 {
 	(void)state;
 	server.handle = handle_well;
-	url_home_init(&home, "https://localhost/api", "https://login.example/token");
+	url_home_init(&home, "https://localhost/api", "https://login.example/token", "");
 	home.places = URL_PUBLIC;		      /* as if the name had led elsewhere before */
 	send_to(&outcomes[1], "http://localhost:1/"); /* nobody listens there */
 	RUN_UNTIL(&loop, outcomes[1].calls);
@@ -63,7 +63,7 @@ static void test_the_token_server_is_not_judged_either(void **state)
 {
 	(void)state;
 	server.handle = handle_well;
-	url_home_init(&home, "https://api.example/api", "https://localhost/token");
+	url_home_init(&home, "https://api.example/api", "https://localhost/token", "");
 	assert_int_equal(get_by_name("localhost")->status, 200);
 	buf_reset(&outcomes[0].response.body);
 	memset(&outcomes[0], 0, sizeof(outcomes[0]));

@@ -159,11 +159,11 @@ static void test_odd_ids_are_encoded(void **state)
 		check_request(&request);
 		buf_reset(&expected);
 		if (i == 0)
-			buf_printf(&expected, API "/documents/drives/binders/%s", path);
+			buf_printf(&expected, "/documents/drives/binders/%s", path);
 		else if (i == 1)
-			buf_printf(&expected, API "/binders/%s/metadataelements", path);
+			buf_printf(&expected, "/binders/%s/metadataelements", path);
 		else
-			buf_append_str(&expected, API "/documents?pageSize=3&pageNumber=1");
+			buf_append_str(&expected, "/documents?pageSize=3&pageNumber=1");
 		assert_string_equal(request.url, buf_str(&expected));
 		if (request.body) {
 			static const char in_body[] = "\"a/b?c#d%e \\\"f\\\"\\\\\\nå\"";

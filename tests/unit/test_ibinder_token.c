@@ -17,12 +17,17 @@ static void check_token_request(const char *client_id, const char *secret_text, 
 	struct config config = ibinder_config;
 	struct provider *provider = NULL;
 	struct secret secret = {NULL, 0};
+	const struct provider_need need = {.secret = &secret};
+	struct provider_grant grant = {.step = 0};
+	const struct secret *bearer = NULL;
 	struct http_request request = {.method = NULL};
 
 	config.client_id = (char *)client_id;
 	assert_int_equal(provider_ibinder.provider_new(&config, &provider), 0);
 	assert_int_equal(secret_set(&secret, secret_text, secret_len), 0);
-	assert_int_equal(provider_ibinder.token_request(provider, &secret, &request), 0);
+	assert_int_equal(provider_ibinder.token_request(provider, &need, &grant, &request, &bearer),
+			 0);
+	assert_null(bearer);
 	assert_string_equal(request.method, "POST");
 	assert_string_equal(request.url, "https://signin.test/connect/token");
 	assert_string_equal(request.content_type, "application/x-www-form-urlencoded");
@@ -133,8 +138,8 @@ static void test_answers(void **state)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct http_response response =
 			response_of(table[i].status, table[i].body, strlen(table[i].body));
-		struct provider_grant grant = {{NULL, 0}, -7};
-		int error = provider_ibinder.token_answer(provider, &response, &grant);
+		struct provider_grant grant = {.life_ms = -7};
+		int error = provider_ibinder.token_answer(provider, &response, 0, &grant);
 
 		if (error != table[i].error)
 			fail_msg("%d %s: %d", table[i].status, table[i].body, error);
@@ -160,12 +165,12 @@ static void test_a_token_is_bounded(void **state)
 	(void)state;
 	memset(body + start, 'x', SECRET_BYTES_MAX + 1);
 	for (size_t extra = 0; extra < 2; extra++) {
-		struct provider_grant grant = {{NULL, 0}, 0};
+		struct provider_grant grant = {.life_ms = 0};
 		struct http_response response;
 
 		memcpy(body + start + SECRET_BYTES_MAX + extra, "\"}", 3);
 		response = response_of(200, body, strlen(body));
-		assert_int_equal(provider_ibinder.token_answer(provider, &response, &grant),
+		assert_int_equal(provider_ibinder.token_answer(provider, &response, 0, &grant),
 				 extra ? -EBADMSG : 0);
 		assert_int_equal(grant.token.len, extra ? 0 : SECRET_BYTES_MAX);
 		secret_fini(&grant.token);

@@ -234,7 +234,7 @@ static void test_one_request_however_many_wait(void **state)
 	for (int i = 0; i < 1000; i++) {
 		assert_null(held(&serial));
 		token_retry(token);
-		assert_true(token_reject(token, 0));
+		assert_true(token_reject(token, 0, PROVIDER_REFUSAL_TOKEN));
 	}
 	RUN_UNTIL(&loop, server.seen_count == 1);
 	run_for(&loop, 20);
@@ -340,7 +340,7 @@ static void test_a_refusal_does_not_hammer(void **state)
 			clock_skip(&loop, 1000);
 			token_retry(token);
 			assert_held(NULL);
-			token_reject(token, 0);
+			token_reject(token, 0, PROVIDER_REFUSAL_TOKEN);
 		}
 		assert_int_equal(token_requests(token), 2 * i + 1);
 		/* Somebody may have mended it meanwhile. */
@@ -536,24 +536,24 @@ static void test_a_rejected_token_is_replaced_once(void **state)
 	assert_non_null(held(&first));
 	/* Sixteen answers of 401 come in for the same token. */
 	for (int i = 0; i < 16; i++)
-		assert_true(token_reject(token, first));
+		assert_true(token_reject(token, first, PROVIDER_REFUSAL_TOKEN));
 	assert_held(NULL);
 	assert_int_equal(token_requests(token), 2);
 	await(TOKEN_HELD);
 	assert_string_equal(held(&second), "token-2");
 
 	/* A late one for the old token says nothing of the new. */
-	assert_true(token_reject(token, first));
+	assert_true(token_reject(token, first, PROVIDER_REFUSAL_TOKEN));
 	assert_held("token-2");
 	/* The new one is rejected as well: a third will not help, and it is not asked for. */
 	for (int i = 0; i < 16; i++)
-		assert_false(token_reject(token, second));
+		assert_false(token_reject(token, second, PROVIDER_REFUSAL_TOKEN));
 	assert_held("token-2");
 	assert_int_equal(token_requests(token), 2);
 	clock_skip(&loop, TOKEN_REJECT_PAUSE_MS - 1000);
-	assert_false(token_reject(token, second));
+	assert_false(token_reject(token, second, PROVIDER_REFUSAL_TOKEN));
 	clock_skip(&loop, 1500);
-	assert_true(token_reject(token, second));
+	assert_true(token_reject(token, second, PROVIDER_REFUSAL_TOKEN));
 	assert_int_equal(token_requests(token), 3);
 	await(TOKEN_HELD);
 	assert_held("token-3");
@@ -571,7 +571,7 @@ static void test_rejected_while_renewals_fail(void **state)
 	await(TOKEN_BACKING_OFF);
 	assert_non_null(held(&serial));
 	requests = token_requests(token);
-	assert_true(token_reject(token, serial));
+	assert_true(token_reject(token, serial, PROVIDER_REFUSAL_TOKEN));
 	assert_held(NULL);
 	/* The API answered, so the network is back: no reason to wait out the back-off. */
 	assert_int_equal(token_state(token), TOKEN_ASKING);

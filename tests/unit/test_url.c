@@ -202,7 +202,7 @@ static bool admits(struct url_home *home, const char *url, const char *peer)
 {
 	struct sockaddr_storage storage;
 
-	return url_home_admits(home, url, peer ? address(peer, &storage) : NULL);
+	return url_home_admits(home, url, address(peer, &storage));
 }
 
 static void test_a_server_may_name_what_is_public(void **state)
@@ -210,7 +210,7 @@ static void test_a_server_may_name_what_is_public(void **state)
 	struct url_home home;
 
 	(void)state;
-	url_home_init(&home, "https://api.example/api", "https://login.example/connect/token");
+	url_home_init(&home, "https://api.example/api", "https://login.example/connect/token", "");
 	assert_true(admits(&home, "https://x.example/", "203.0.113.1"));
 	assert_true(admits(&home, "https://x.example/", "2001:db8::1"));
 	assert_false(admits(&home, "https://x.example/", "127.0.0.1"));
@@ -227,7 +227,7 @@ static void test_the_configured_hosts_may_be_anywhere_and_the_api_s_place_counts
 	struct url_home home;
 
 	(void)state;
-	url_home_init(&home, "https://api.example/api", "https://login.example/connect/token");
+	url_home_init(&home, "https://api.example/api", "https://login.example/connect/token", "");
 	/* Who asks for tokens at home does not let the API name addresses there. */
 	assert_true(admits(&home, "https://login.example/connect/token", "127.0.0.1"));
 	assert_false(admits(&home, "https://x.example/", "127.0.0.1"));
@@ -236,15 +236,18 @@ static void test_the_configured_hosts_may_be_anywhere_and_the_api_s_place_counts
 	assert_false(admits(&home, "https://x.example/", "169.254.169.254"));
 	assert_false(admits(&home, "https://x.example/", "127.0.0.1"));
 
-	url_home_init(&home, "http://127.0.0.1:80/api", "http://127.0.0.1:80/token");
+	url_home_init(&home, "http://127.0.0.1:80/api", "http://127.0.0.1:80/token", "");
 	assert_true(admits(&home, "https://x.example/", "::1"));
 	assert_false(admits(&home, "https://x.example/", "10.0.0.1"));
 
 	/* Without the API's address, where tokens come from is what is configured. */
-	url_home_init(&home, NULL, "https://api.example/v1");
+	url_home_init(&home, NULL, "https://api.example/v1", "");
 	assert_true(admits(&home, "https://api.example/v1/auth", "10.0.0.1"));
 	assert_true(admits(&home, "https://x.example/", "10.0.0.2"));
 }
+
+/* Where the proxy itself is says nothing. */
+#define PROXY "10.0.0.99"
 
 static void test_through_a_proxy_the_url_is_judged(void **state)
 {
@@ -255,16 +258,49 @@ static void test_through_a_proxy_the_url_is_judged(void **state)
 	struct url_home home;
 
 	(void)state;
-	url_home_init(&home, "https://api.example/api", "https://login.example/token");
-	assert_true(admits(&home, "https://x.example/", NULL));
-	assert_true(admits(&home, "https://203.0.113.1/", NULL));
-	assert_true(admits(&home, "https://[2001:db8::1]/", NULL));
+	url_home_init(&home, "https://api.example/api", "https://login.example/token",
+		      "http://proxy.example:3128");
+	assert_true(admits(&home, "https://x.example/", PROXY));
+	assert_true(admits(&home, "https://203.0.113.1/", PROXY));
+	assert_true(admits(&home, "https://[2001:db8::1]/", PROXY));
 	for (size_t i = 0; i < COUNT(no); i++) {
-		if (admits(&home, no[i], NULL))
+		if (admits(&home, no[i], PROXY))
 			fail_msg("%s", no[i]);
 	}
-	url_home_init(&home, "https://[fd00::1]/api", "https://login.example/token");
-	assert_true(admits(&home, "https://10.0.0.1/", NULL));
+	url_home_init(&home, "https://[fd00::1]/api", "https://login.example/token",
+		      "http://proxy.example:3128");
+	assert_true(admits(&home, "https://10.0.0.1/", PROXY));
+}
+
+static void test_addresses_of_an_api(void **state)
+{
+	static const struct {
+		const char *address;
+		const char *part; /* of what is wrong with it, or NULL */
+	} table[] = {
+		{"https://km.example", NULL},
+		{"https://km.example:8443/a/b/", NULL},
+		{"http://127.0.0.1:8080/km-1", NULL},
+		{"km.example", "no URL"},
+		{"http://km.example", "not https"},
+		{"http://127.0.0.1@km.example/", "not https"},
+		{"https://" SIGNATURE "@km.example", "user name"},
+		{"https://km.example/?" SIGNATURE, "query"},
+		{"https://km.example/?", "query"},
+		{"https://km.example/#" SIGNATURE, "fragment"},
+		{"https://km.example/#", "fragment"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const char *problem = url_service_problem(table[i].address, true);
+
+		if (!problem != !table[i].part || (problem && !strstr(problem, table[i].part)))
+			fail_msg("%s: %s", table[i].address, problem ? problem : "is taken");
+		if (problem)
+			assert_null(strstr(problem, SIGNATURE));
+	}
+	assert_non_null(url_service_problem("http://127.0.0.1/", false));
 }
 
 int main(void)
@@ -278,6 +314,7 @@ int main(void)
 		cmocka_unit_test(
 			test_the_configured_hosts_may_be_anywhere_and_the_api_s_place_counts),
 		cmocka_unit_test(test_through_a_proxy_the_url_is_judged),
+		cmocka_unit_test(test_addresses_of_an_api),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
