@@ -52,6 +52,7 @@ struct listing_builder {
 	size_t max_bytes;
 	struct buf strings; /* what only finish() needs */
 	struct buf text;    /* the listing's */
+	struct buf scratch; /* what a string means, for its size */
 	struct item *items;
 	uint32_t count;
 	uint32_t capacity;
@@ -113,6 +114,7 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
 	builder->strings = BUF_INIT(max_bytes);
+	builder->scratch = BUF_INIT(max_bytes);
 	/* Offsets in it are 32 bits wide. */
 	builder->text = BUF_INIT(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
 	*ret_builder = builder;
@@ -125,6 +127,7 @@ void listing_builder_free(struct listing_builder *builder)
 		return;
 	buf_reset(&builder->strings);
 	buf_reset(&builder->text);
+	buf_reset(&builder->scratch);
 	free(builder->items);
 	free(builder->table);
 	free(builder->scope);
@@ -221,23 +224,28 @@ static int keep_id(struct listing_builder *builder, const struct item *item, con
 	return there ? 0 : buf_append(&builder->text, id, len);
 }
 
-/* What a string means, behind its length. */
+/* A string of the object's is in its body as it came. */
 static int keep_inline(struct listing_builder *builder, struct json string, struct item *item)
 {
-	uint32_t len = 0;
-	size_t start;
-	int error = buf_append(&builder->text, &len, sizeof(len));
+	const char *body = buf_str(&builder->text) + item->body;
+	const char *there = memmem(body, item->body_len, string.text, string.len);
+	struct listing_inline contents;
+	int error;
 
-	item->content = (uint32_t)(builder->text.len - sizeof(len));
-	item->is_inline = true;
-	start = builder->text.len;
-	if (!error)
-		error = json_string_decode(string, &builder->text);
+	if (!there)
+		return -EINVAL;
+	builder->scratch.len = 0;
+	error = json_string_decode(string, &builder->scratch);
 	if (error)
 		return error;
-	len = (uint32_t)(builder->text.len - start);
-	memcpy(builder->text.data + item->content, &len, sizeof(len));
-	return 0;
+	contents = (struct listing_inline){
+		.string = item->body + (uint32_t)(there - body),
+		.len = (uint32_t)string.len,
+		.size = (uint32_t)builder->scratch.len,
+	};
+	item->content = (uint32_t)builder->text.len;
+	item->is_inline = true;
+	return buf_append(&builder->text, &contents, sizeof(contents));
 }
 
 static int keep_text(struct listing_builder *builder, const struct listing_object *object,
