@@ -158,8 +158,8 @@ const char *listing_content(const struct listing *listing, const struct listing_
 			    char buffer[LISTING_ID_MAX + 1]);
 
 /* How many bytes the contents are of an entry that has them inline; and the bytes, appended. They
- * are the meaning of a string in the entry's body, so a copy of them would only take room. Returns 0
- * or buf_append's error. */
+ * are the meaning of a string in the entry's body, so a copy of them would only take room. Returns
+ * 0 or buf_append's error. */
 size_t listing_inline_size(const struct listing *listing, const struct listing_entry *entry);
 int listing_inline_read(const struct listing *listing, const struct listing_entry *entry,
 			struct buf *out);
