@@ -176,16 +176,9 @@ int listing_inline_read(const struct listing *listing, const struct listing_entr
 
 uint32_t listing_links(const struct listing *listing, const struct listing_entry *entry)
 {
-	uint32_t links = 1;
-	uint32_t at;
-
 	if (!entry->is_linked)
-		return links;
-	at = find_by_ino(listing, entry->ino);
-	while (at + links < listing->entry_count &&
-	       listing->entries[listing->by_ino[at + links]].ino == entry->ino)
-		links++;
-	return links;
+		return 1;
+	return find_by_ino(listing, entry->ino + 1) - find_by_ino(listing, entry->ino);
 }
 
 static bool is_in(const struct listing_dir *dir, uint32_t index)

@@ -234,8 +234,8 @@ int listing_builder_add_file(struct listing_builder *builder, const struct listi
 int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object);
 /* Puts an object that was added into the directory of a folder, which was added too: one that was
  * at the top moves there, and a file that was elsewhere stands in both, as the same inode. NULL:
- * into the top. Returns 0 (also if it is there already), -ENOENT if either was not added, -ENOMEM
- * or -EFBIG. */
+ * into the top. An object's places are to be put one after the other: then one that it has already
+ * is noticed, and returns 0. -ENOENT if either was not added, -ENOMEM or -EFBIG. */
 int listing_builder_put(struct listing_builder *builder, enum listing_kind kind, const char *id,
 			const char *folder);
 /* What contents' names end in, in place of the ".json" of their objects; static. */

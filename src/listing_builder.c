@@ -31,7 +31,8 @@ struct item {
 	uint32_t body; /* in `text`, as are id and content */
 	uint32_t body_len;
 	uint32_t id;
-	uint32_t content; /* LISTING_NO_CONTENT: it has none */
+	uint32_t
+		content; /* LISTING_NO_CONTENT: it has none; of a folder: the item put there last */
 	uint8_t id_len;
 	uint8_t content_len;
 	uint32_t parent_item; /* NO_ITEM: the top */
@@ -56,6 +57,7 @@ struct listing_builder {
 	struct item *items;
 	uint32_t count;
 	uint32_t capacity;
+	uint32_t top_latest; /* the item put into the top last */
 	size_t accounted;    /* bytes, in bytes_building */
 	uint64_t factor;     /* odd and secret: no choice of ids can crowd the table */
 	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
@@ -88,7 +90,7 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 /* Counts what is held now among all that is, so that fetches under way are bounded together. */
 static int account(struct listing_builder *builder)
 {
-	size_t held = builder->strings.cap + builder->text.cap +
+	size_t held = builder->strings.cap + builder->text.cap + builder->scratch.cap +
 		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
 
 	bytes_building += held - builder->accounted;
@@ -110,6 +112,7 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 		return -ENOMEM;
 	}
 	builder->content_suffix = "";
+	builder->top_latest = NO_ITEM;
 	arc4random_buf(&builder->factor, sizeof(builder->factor));
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
@@ -355,23 +358,22 @@ int listing_builder_put(struct listing_builder *builder, enum listing_kind kind,
 {
 	uint32_t item = find(builder, kind, id);
 	uint32_t into = folder ? find(builder, LISTING_KIND_FOLDER, folder) : NO_ITEM;
-	uint32_t i;
+	uint32_t *latest = &builder->top_latest;
+	bool is_there;
 
 	if (item == NO_ITEM || (folder && into == NO_ITEM))
 		return -ENOENT;
+	if (folder)
+		latest = &builder->items[into].content;
+	is_there = *latest == item || builder->items[item].parent_item == into;
+	*latest = item;
+	if (is_there)
+		return 0;
 	if (builder->items[item].parent_item == NO_ITEM) {
 		builder->items[item].parent_item = into;
 		return 0;
 	}
-	if (builder->items[item].parent_item == into || builder->items[item].type == LISTING_DIR)
-		return 0;
-	/* Places of an object are put one after the other. */
-	for (i = builder->count; i > 0 && builder->items[i - 1].ino == builder->items[item].ino;
-	     i--) {
-		if (builder->items[i - 1].parent_item == into)
-			return 0;
-	}
-	return add_place(builder, item, into);
+	return builder->items[item].type == LISTING_DIR ? 0 : add_place(builder, item, into);
 }
 
 static bool is_inner_dir(const struct item *item)
