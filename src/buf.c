@@ -16,7 +16,7 @@
 void buf_reset(struct buf *buf)
 {
 	free(buf->data);
-	*buf = BUF_INIT(buf->max);
+	*buf = (struct buf){.max = buf->max, .open = buf->open};
 }
 
 void buf_wipe(struct buf *buf)
@@ -33,8 +33,25 @@ static int buf_fail(struct buf *buf, int error)
 	return error;
 }
 
-/* Makes room for `more` bytes and the NUL. No realloc: it could leave a copy of a secret behind. */
-static int buf_reserve(struct buf *buf, size_t more)
+/* The bytes in `cap` bytes of memory, or NULL. realloc could leave a copy of a secret behind; where
+ * there is none it is cheaper, as the pages of a large buffer move without being copied. */
+static char *buf_move(struct buf *buf, size_t cap)
+{
+	char *data;
+
+	if (buf->open)
+		return realloc(buf->data, cap);
+	data = malloc(cap);
+	if (data && buf->data) {
+		memcpy(data, buf->data, buf->len);
+		explicit_bzero(buf->data, buf->len);
+		free(buf->data);
+	}
+	return data;
+}
+
+/* And for the NUL. */
+int buf_reserve(struct buf *buf, size_t more)
 {
 	if (buf->error)
 		return buf->error;
@@ -49,14 +66,9 @@ static int buf_reserve(struct buf *buf, size_t more)
 		cap = need;
 	if (cap - 1 > buf->max)
 		cap = buf->max + 1;
-	char *data = malloc(cap);
+	char *data = buf_move(buf, cap);
 	if (!data)
 		return buf_fail(buf, -ENOMEM);
-	if (buf->data) {
-		memcpy(data, buf->data, buf->len);
-		explicit_bzero(buf->data, buf->len);
-		free(buf->data);
-	}
 	buf->data = data;
 	buf->cap = cap;
 	return 0;

@@ -121,12 +121,23 @@ static void cleanup_curl_text(char **text)
 	curl_free(*text);
 }
 
-static bool url_has(CURLU *url, CURLUPart part)
+/* Takes a part of a URL, for the caller to curl_free. Also an empty part ("https://@host/",
+ * "https://host/?") is one; without the part `*ret_text` is NULL. Returns 0 or -ENOMEM. */
+static int url_part(CURLU *url, CURLUPart part, char **ret_text)
 {
-	char *text CLEANUP(cleanup_curl_text) = NULL;
+	return curl_url_get(url, part, ret_text, 0) == CURLUE_OUT_OF_MEMORY ? -ENOMEM : 0;
+}
 
-	/* Also an empty part ("https://@host/", "https://host/?") is one. */
-	return curl_url_get(url, part, &text, 0) == CURLUE_OK;
+/* Refuses a URL that has either part. */
+static int refuse_parts(CURLU *url, CURLUPart one, CURLUPart other, const char *problem,
+			struct buf *why)
+{
+	char *first CLEANUP(cleanup_curl_text) = NULL;
+	char *second CLEANUP(cleanup_curl_text) = NULL;
+
+	if (url_part(url, one, &first) || url_part(url, other, &second))
+		return -ENOMEM;
+	return first || second ? config_fail(why, -EINVAL, "%s", problem) : 0;
 }
 
 /* No message repeats the URL: it might hold a password. */
@@ -134,21 +145,24 @@ static int check_url(CURLU *url, struct buf *why)
 {
 	char *scheme CLEANUP(cleanup_curl_text) = NULL;
 	char *host CLEANUP(cleanup_curl_text) = NULL;
+	int rc;
 
-	if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    (strcasecmp(scheme, "https") != 0 && strcasecmp(scheme, "http") != 0))
+	if (url_part(url, CURLUPART_SCHEME, &scheme) || url_part(url, CURLUPART_HOST, &host))
+		return -ENOMEM;
+	if (!scheme || (strcasecmp(scheme, "https") != 0 && strcasecmp(scheme, "http") != 0))
 		return config_fail(why, -EINVAL, "must begin with https://");
-	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+	if (!host)
 		return config_fail(why, -EINVAL, "names no host");
 	if (strcasecmp(scheme, "http") == 0 && !url_host_is_loopback(host))
 		return config_fail(why, -EINVAL,
 				   "plain http is for this computer only (127.0.0.0/8, [::1], "
 				   "localhost): use https://");
-	if (url_has(url, CURLUPART_USER) || url_has(url, CURLUPART_PASSWORD))
-		return config_fail(why, -EINVAL, "must not hold a user name or password");
-	if (url_has(url, CURLUPART_QUERY) || url_has(url, CURLUPART_FRAGMENT))
-		return config_fail(why, -EINVAL, "must not hold a query or fragment");
-	return 0;
+	rc = refuse_parts(url, CURLUPART_USER, CURLUPART_PASSWORD,
+			  "must not hold a user name or password", why);
+	if (rc < 0)
+		return rc;
+	return refuse_parts(url, CURLUPART_QUERY, CURLUPART_FRAGMENT,
+			    "must not hold a query or fragment", why);
 }
 
 static int set_url(char **field, const char *text, bool is_base, struct buf *why)
@@ -162,6 +176,8 @@ static int set_url(char **field, const char *text, bool is_base, struct buf *why
 	if (!url)
 		return -ENOMEM;
 	code = curl_url_set(url, CURLUPART_URL, text, 0);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return -ENOMEM;
 	if (code != CURLUE_OK)
 		return config_fail(why, -EINVAL, "is not a URL such as https://host/path (%s)",
 				   curl_url_strerror(code));
@@ -196,24 +212,27 @@ static int set_proxy(char **field, const char *text, struct buf *why)
 					      "socks4a", "socks5", "socks5h"};
 	CURLU *url CLEANUP(cleanup_url) = curl_url();
 	char *scheme CLEANUP(cleanup_curl_text) = NULL;
+	CURLUcode code;
+	int rc;
 
 	if (!url)
 		return -ENOMEM;
 	if (*text == '\0')
 		return store_text(field, text);
 	/* A bare host:port is an http proxy to libcurl. */
-	if (curl_url_set(url, CURLUPART_URL, text,
-			 CURLU_DEFAULT_SCHEME | CURLU_NON_SUPPORT_SCHEME |
-				 (strstr(text, "://") ? 0 : CURLU_GUESS_SCHEME)) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    parse_choice(scheme, schemes, COUNT(schemes)) < 0)
+	code = curl_url_set(url, CURLUPART_URL, text,
+			    CURLU_DEFAULT_SCHEME | CURLU_NON_SUPPORT_SCHEME |
+				    (strstr(text, "://") ? 0 : CURLU_GUESS_SCHEME));
+	if (code == CURLUE_OUT_OF_MEMORY || url_part(url, CURLUPART_SCHEME, &scheme))
+		return -ENOMEM;
+	if (code != CURLUE_OK || !scheme || parse_choice(scheme, schemes, COUNT(schemes)) < 0)
 		return config_fail(why, -EINVAL,
 				   "is not a proxy such as http://host:3128 or socks5h://host");
-	if (url_has(url, CURLUPART_USER) || url_has(url, CURLUPART_PASSWORD))
-		return config_fail(why, -EINVAL,
-				   "must not hold a user name or password: leave proxy= out and "
-				   "put them into the environment variable https_proxy");
-	return store_text(field, text);
+	rc = refuse_parts(url, CURLUPART_USER, CURLUPART_PASSWORD,
+			  "must not hold a user name or password: leave proxy= out and put them "
+			  "into the environment variable https_proxy",
+			  why);
+	return rc < 0 ? rc : store_text(field, text);
 }
 
 static int set_subfolders(char **field, const char *text, struct buf *why)

@@ -268,19 +268,25 @@ static void part_refused(struct part *part, const struct http_response *response
 
 static void part_redirected(struct part *part, const struct http_response *response)
 {
-	const char *problem = "storage redirects to nowhere";
+	const char *problem = NULL;
+	int error = 0;
 
-	if (response->redirect)
-		problem = url_storage_problem(response->redirect, part->contents->plain);
+	if (!response->redirect)
+		problem = "storage redirects to nowhere";
+	else
+		error = url_storage_check(response->redirect, part->contents->plain, &problem);
 	/* Not back from https to plain http, not even on loopback. */
 	if (!problem && part->is_https && strncasecmp(response->redirect, "https:", 6) != 0)
 		problem = "storage redirects from https to http";
 	if (!problem && part->redirects >= REDIRECTS_MAX)
 		problem = "storage redirects more than twice";
-	if (!problem && secret_set(&part->location, response->redirect, strlen(response->redirect)))
-		problem = "storage redirects to an address that is too long";
+	if (!problem) {
+		error = secret_set(&part->location, response->redirect, strlen(response->redirect));
+		if (error)
+			problem = "storage redirects to an address that is too long";
+	}
 	if (problem) {
-		part_fail(part, -EBADMSG, response, problem);
+		part_fail(part, error == -ENOMEM ? error : -EBADMSG, response, problem);
 		return;
 	}
 	part->redirects++;

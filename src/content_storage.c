@@ -52,10 +52,8 @@ static void on_link(void *data, int error, struct provider_result *result)
 	const char *problem = NULL;
 
 	content->link_fetch = NULL;
-	if (!error) {
-		problem = url_storage_problem(result->link.value, contents->plain);
-		error = problem ? -EBADMSG : 0;
-	}
+	if (!error)
+		error = url_storage_check(result->link.value, contents->plain, &problem);
 	if (error) {
 		content_fail_link(content, error, NULL, problem);
 		return;

@@ -197,6 +197,9 @@ static void call_failed(struct call *call, int error, const struct http_response
 		wait_ms = response->retry_after_ms;
 	call->last = failure_of(fetch, error, response);
 	fetcher_note_failure(fetcher, call->sent_ms, error);
+	/* It may have more to do than it can: RFC 9110, 15.6.4. */
+	if (response->error == -ETIMEDOUT || response->status == 503)
+		fetcher_narrow(fetcher, call->sent_ms);
 	if (loop_now_ms() + wait_ms < call->first_ms + fetcher->timeout_ms) {
 		call->request.fresh_connection = response->error != 0;
 		fetcher->counters.retries++;
@@ -254,6 +257,8 @@ static void call_answered(struct call *call, const struct http_response *respons
 					  : "the answer is not as documented");
 		return;
 	}
+	if (fetch->fetcher->grown)
+		fetch->fetcher->grown(fetch->fetcher->grown_data);
 	call_free(call);
 	fetch_advance(fetch);
 }
@@ -272,7 +277,8 @@ static void call_refused(struct call *call, const struct http_response *response
 			struct failure failure = failure_of(fetch, error, response);
 
 			note(fetch, &failure,
-			     "the server forbids a part of it, which is not shown");
+			     "the server forbids a part of it: what cannot be had otherwise is "
+			     "missing");
 		}
 		call_free(call);
 		fetch_advance(fetch);

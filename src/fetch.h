@@ -45,6 +45,9 @@ int fetcher_new(uv_loop_t *loop, struct http *http, const struct config *config,
 /* Cancels everything without calling anybody back. */
 void fetcher_free(struct fetcher *fetcher);
 
+/* Has `grown` called from the loop each time that a fetch has taken in an answer, and holds more.
+ */
+void fetcher_watch(struct fetcher *fetcher, void (*grown)(void *data), void *data);
 /* Forgets what was learnt about the server: a pause it asked for, calls it does not have. */
 void fetcher_forget(struct fetcher *fetcher);
 /* Takes the secret (moved) into use and asks for a token with it, whatever failed before. */

@@ -54,7 +54,7 @@ struct fetcher {
 	struct failures *failures;
 	struct token *token;
 	size_t connections;
-	size_t window;	       /* most calls under way now: connections, less after a 429 */
+	size_t window; /* most calls under way now: connections, less when that was too many */
 	size_t window_answers; /* since it changed */
 	int64_t window_cut_ms;
 	size_t memory; /* bytes, as configured */
@@ -67,6 +67,8 @@ struct fetcher {
 	struct pace pace;
 	struct http_transfer *probe;
 	struct fetch_counters counters;
+	void (*grown)(void *data); /* or NULL; see fetcher_watch */
+	void *grown_data;
 };
 
 /* fetch.c */
@@ -84,7 +86,7 @@ void fetch_answered(void *data, struct http_response *response);
 /* fetcher.c */
 /* Looks, in the loop's next turn, what can be sent now. */
 void fetcher_wake(struct fetcher *fetcher);
-/* The server answers too many requests to a call sent then: fewer are under way from now on. */
+/* A call sent then was too much for the server: fewer are under way from now on. */
 void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms);
 /* And to that: more again, little by little. */
 void fetcher_widen(struct fetcher *fetcher);

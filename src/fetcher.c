@@ -108,6 +108,10 @@ static void on_probe_timer(uv_timer_t *timer)
 	int error;
 	const struct secret *bearer = token_get(fetcher->token, &serial);
 
+	if (fetcher_pause_ms(fetcher) > 0) { /* whatever was reason to look */
+		loop_timer_start(timer, on_probe_timer, fetcher_pause_ms(fetcher));
+		return;
+	}
 	if (!bearer) {
 		token_retry(fetcher->token); /* a token granted is reason for a probe at once */
 		probe_later(fetcher, 0);
@@ -410,10 +414,33 @@ void fetcher_free(struct fetcher *fetcher)
 	uv_close((uv_handle_t *)&fetcher->probe_timer, handle_closed);
 }
 
+void fetcher_watch(struct fetcher *fetcher, void (*grown)(void *data), void *data)
+{
+	fetcher->grown = grown;
+	fetcher->grown_data = data;
+}
+
 void fetcher_forget(struct fetcher *fetcher)
 {
+	struct fetch_list *lists[] = {&fetcher->foreground, &fetcher->background};
+	int64_t now_ms = loop_now_ms();
+	struct fetch *fetch;
+	struct call *call;
+	size_t i;
+
 	fetcher->pause_until_ms = 0;
 	fetcher->pace = (struct pace){.trust = 0};
+	/* Calls that met the limit wait the pause out by themselves, and whoever asks for the same
+	 * would wait with them. */
+	for (i = 0; i < 2; i++) {
+		TAILQ_FOREACH (fetch, lists[i], link) {
+			TAILQ_FOREACH (call, &fetch->calls, link) {
+				call->due_ms = 0;
+				if (call->first_ms > now_ms)
+					call->first_ms = now_ms;
+			}
+		}
+	}
 	fetcher->ops->forget(fetcher->provider);
 	fetcher_wake(fetcher);
 }

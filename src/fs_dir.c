@@ -22,12 +22,14 @@ static bool has_attributes(struct fs *fs, const struct open_handle *handle,
 			   const struct listing_entry *entry)
 {
 	char buffer[LISTING_ID_MAX + 1];
-	const char *version = listing_content(handle->dir.listing, entry, buffer);
+	const char *version;
 	uint64_t size;
 
-	return fs->config->sizes == CONFIG_SIZES_LAZY ||
-	       fs_view_inside(handle->ino) != LISTING_VIEW_CONTENT || !version ||
-	       contents_size(fs->contents, version, &size);
+	if (fs->config->sizes == CONFIG_SIZES_LAZY ||
+	    fs_view_inside(handle->ino) != LISTING_VIEW_CONTENT)
+		return true;
+	version = listing_content(handle->dir.listing, entry, buffer);
+	return !version || contents_size(fs->contents, version, &size);
 }
 
 /* The entry at `index`: ".", "..", then the directory's. Returns 0, -ENODATA if this view shows

@@ -18,21 +18,38 @@
 /* Who has waited in vain is not made to wait for the same bytes again so soon. */
 #define MISSED_TTL_MS 1000
 
-static int op_access(struct op *op, struct resource *resource, const struct listing **ret_listing)
+static int op_access(struct op *op, struct resource *resource, uint64_t need,
+		     const struct listing **ret_listing)
 {
 	struct wait_queue *queue = tree_queue(resource);
 	bool waited = fs_op_waited(op, queue);
-	int error = tree_access(op->fs->tree, resource, waited, ret_listing);
+	int error = tree_access(op->fs->tree, resource, need, waited, ret_listing);
 
 	if (error == -EAGAIN)
 		return fs_op_wait(op, queue);
 	return error && waited && op->wake_error ? op->wake_error : error;
 }
 
-/* The directory that is or was listed as this inode. */
-static int op_find_dir(struct op *op, struct resource **ret_resource,
+/* The entry of that inode, with its listing; NULL: there is none any more. */
+static int op_find_entry(struct op *op, struct resource *home, uint64_t ino,
+			 const struct listing **ret_listing, const struct listing_entry **ret_entry)
+{
+	int error = op_access(op, home, TREE_NAMES, ret_listing);
+
+	*ret_entry = error ? NULL : listing_find_ino(*ret_listing, ino);
+	if (error || *ret_entry || listing_is_whole(*ret_listing))
+		return error;
+	error = op_access(op, home, TREE_ALL, ret_listing);
+	*ret_entry = error ? NULL : listing_find_ino(*ret_listing, ino);
+	return error;
+}
+
+/* The directory that is or was listed as this inode: with all its entries, or (`names`) those that
+ * happen to be known. */
+static int op_find_dir(struct op *op, bool names, struct resource **ret_resource,
 		       const struct listing **ret_listing, uint32_t *ret_dir)
 {
+	uint64_t ino = listing_ino_object(op->ino);
 	const struct listing_entry *entry;
 	struct node *node;
 	int error;
@@ -40,7 +57,7 @@ static int op_find_dir(struct op *op, struct resource **ret_resource,
 	*ret_dir = 0;
 	if (fs_is_top(op->ino)) {
 		*ret_resource = tree_top(op->fs->tree);
-		return op_access(op, *ret_resource, ret_listing);
+		return op_access(op, *ret_resource, TREE_ALL, ret_listing);
 	}
 	node = tree_node(op->fs->tree, op->ino);
 	if (!node)
@@ -48,10 +65,15 @@ static int op_find_dir(struct op *op, struct resource **ret_resource,
 	if (node->type != NODE_DIR)
 		return -ENOTDIR;
 	*ret_resource = node->dir->inside;
-	error = op_access(op, *ret_resource, ret_listing);
-	if (error || node->dir->inside != node->home)
+	if (node->dir->inside != node->home)
+		return op_access(op, *ret_resource, names ? TREE_NAMES : TREE_ALL, ret_listing);
+	error = op_find_entry(op, node->home, ino, ret_listing, &entry);
+	if (!error && entry && !names) {
+		error = op_access(op, node->home, ino, ret_listing);
+		entry = error ? NULL : listing_find_ino(*ret_listing, ino);
+	}
+	if (error)
 		return error;
-	entry = listing_find_ino(*ret_listing, listing_ino_object(op->ino));
 	if (!entry || entry->type != LISTING_DIR || entry->dir == LISTING_ELSEWHERE)
 		return -ENOENT;
 	*ret_dir = entry->dir;
@@ -110,7 +132,7 @@ static int lookup_object(struct op *op)
 	snprintf(path, sizeof(path), "by-id/%s/%s", ops->objects_name, op->name);
 	error = tree_resource(op->fs->tree, PROVIDER_OBJECT, id, path, &resource);
 	if (!error)
-		error = op_access(op, resource, &listing);
+		error = op_access(op, resource, TREE_ALL, &listing);
 	if (error)
 		return error;
 	return reply_entry(op, resource, listing, listing->entry_count ? listing->entries : NULL,
@@ -181,6 +203,17 @@ static int need_size(struct op *op, const struct resource *home, const struct li
 	return fs_op_wait(op, content_queue(op->content));
 }
 
+/* Whether a name may be among those that are not known yet: of documents, and of directories that
+ * are named by an id. Programs look for .git and the like everywhere. */
+static bool may_be_there(enum listing_view view, const char *name)
+{
+	size_t len = strlen(name);
+	size_t suffix = strlen(JSON_SUFFIX);
+
+	return name[0] != '.' || view == LISTING_VIEW_CONTENT ||
+	       (len > suffix && strcmp(name + len - suffix, JSON_SUFFIX) == 0);
+}
+
 static int run_lookup(struct op *op)
 {
 	enum listing_view view = fs_view_inside(op->ino);
@@ -194,10 +227,14 @@ static int run_lookup(struct op *op)
 		return lookup_object(op);
 	if (op->ino == FS_INO_SEARCH)
 		return lookup_query(op);
-	error = op_find_dir(op, &resource, &listing, &dir);
+	error = op_find_dir(op, true, &resource, &listing, &dir);
+	entry = error ? NULL : fs_view_find(view, listing, dir, op->name);
+	if (!error && !entry && listing->dirs[dir].incomplete && may_be_there(view, op->name)) {
+		error = op_find_dir(op, false, &resource, &listing, &dir);
+		entry = error ? NULL : fs_view_find(view, listing, dir, op->name);
+	}
 	if (error)
 		return error;
-	entry = fs_view_find(view, listing, dir, op->name);
 	if (entry && view == LISTING_VIEW_CONTENT)
 		error = need_size(op, resource, listing, entry);
 	return error ? error : reply_entry(op, resource, listing, entry, view);
@@ -228,7 +265,7 @@ static bool is_version_of(const struct fs *fs, const struct node *node,
 
 static int run_getattr(struct op *op)
 {
-	const struct listing_entry *entry = NULL;
+	const struct listing_entry *entry;
 	const struct open_handle *handle = NULL;
 	const struct listing *listing;
 	struct node *node = tree_node(op->fs->tree, op->ino);
@@ -244,9 +281,7 @@ static int run_getattr(struct op *op)
 		fuse_reply_attr(op->req, &attr, timeout_s);
 		return 0;
 	}
-	error = op_access(op, node->home, &listing);
-	if (!error)
-		entry = listing_find_ino(listing, listing_ino_object(node->ino));
+	error = op_find_entry(op, node->home, listing_ino_object(node->ino), &listing, &entry);
 	if (entry)
 		is_old = !is_version_of(op->fs, node, listing, entry);
 	if (!entry || is_old)
@@ -290,10 +325,9 @@ static int run_readlink(struct op *op)
 		return -ESTALE;
 	if (node->type != NODE_LINK)
 		return -EINVAL;
-	error = op_access(op, node->home, &listing);
+	error = op_find_entry(op, node->home, listing_ino_object(node->ino), &listing, &entry);
 	if (error)
 		return error;
-	entry = listing_find_ino(listing, listing_ino_object(node->ino));
 	if (!entry)
 		return -ENOENT;
 	error = fs_view_link(op->fs, listing, entry, &target);
@@ -335,7 +369,7 @@ static int run_opendir(struct op *op)
 
 	if (!op->wait_for) /* the first time */
 		fs_note_opendir(op->fs, pid, op->ino);
-	error = op_find_dir(op, &resource, &listing, &dir);
+	error = op_find_dir(op, false, &resource, &listing, &dir);
 	if (error)
 		return error;
 	fs_note_opened(op->fs, pid, op->ino);
@@ -374,11 +408,11 @@ static int reply_open(struct op *op, struct open_handle *handle)
 static int find_file(struct op *op, const struct node *node, const struct listing **ret_listing,
 		     const struct listing_entry **ret_entry)
 {
-	int error = op_access(op, node->home, ret_listing);
+	int error = op_find_entry(op, node->home, listing_ino_object(node->ino), ret_listing,
+				  ret_entry);
 
 	if (error)
 		return error;
-	*ret_entry = listing_find_ino(*ret_listing, listing_ino_object(node->ino));
 	if (!*ret_entry)
 		return -ENOENT;
 	return is_version_of(op->fs, node, *ret_listing, *ret_entry) ? 0 : -ESTALE;

@@ -21,15 +21,18 @@
 /* A whole transfer may take this many times the timeout. */
 #define TRANSFER_TIMEOUTS     6
 #define TRANSFERS_CONNECT_MAX 256L
+/* Room is made at once for a body that says to be so long: a server may lie. */
+#define BODY_EXPECTED_MAX (1024 * 1024)
 /* Document bytes come in larger pieces than answers. */
 #define STORAGE_RECEIVE_BYTES (256 * 1024L)
 
 struct http {
-	CURLM *multi;
+	CURLM *multi; /* NULL: it failed; the next request makes another */
 	uv_loop_t *loop;
 	uv_timer_t timer;
 	enum http_kind kind;
 	int64_t timeout_ms;
+	long connections_max;
 	char *ca_file;			 /* owned, or NULL */
 	char *proxy;			 /* owned, or NULL */
 	struct http_transfer *transfers; /* all under way, doubly linked */
@@ -236,11 +239,15 @@ static void reap(struct http *http)
 }
 
 /* curl's multi handle failing means it is out of memory or misused; waiting on would spin or hang.
- */
+ * Nor is it used again: after a failed allocation libcurl 7.88 has a socket in its tables with
+ * which the next transfer divides by zero. */
 static void fail_all(struct http *http)
 {
 	while (http->transfers)
 		transfer_finish(http->transfers, CURLE_OUT_OF_MEMORY);
+	curl_multi_cleanup(http->multi);
+	http->multi = NULL;
+	uv_timer_stop(&http->timer);
 }
 
 static void act(struct http *http, curl_socket_t fd, int events)
@@ -351,6 +358,17 @@ static size_t have_enough(struct http_transfer *transfer, size_t len)
 	return 0;
 }
 
+/* A body that grew by doubling would be copied and overwritten twice. */
+static void expect_body(struct http_transfer *transfer)
+{
+	curl_off_t length = -1;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length > 0)
+		buf_reserve(&transfer->response.body,
+			    length < BODY_EXPECTED_MAX ? (size_t)length : BODY_EXPECTED_MAX);
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 {
 	struct http_transfer *transfer = data;
@@ -359,6 +377,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 		return give_to_sink(transfer, bytes, size * count);
 	if (transfer->sink && transfer->response.body.len + size * count > HTTP_STORAGE_TEXT_MAX)
 		return have_enough(transfer, size * count);
+	if (!transfer->response.body.data)
+		expect_body(transfer);
 	/* Anything but the full count ends the transfer; body.error says why. */
 	return buf_append(&transfer->response.body, bytes, size * count) ? 0 : size * count;
 }
@@ -373,32 +393,40 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 	return transfer->headers_len > HTTP_HEADERS_BYTES_MAX ? 0 : size * count;
 }
 
+static int make_multi(struct http *http)
+{
+	http->multi = curl_multi_init();
+	if (!http->multi)
+		return -ENOMEM;
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, curl_wants_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, curl_wants_timer);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, http->connections_max);
+	return 0;
+}
+
 int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t connections,
 	     const char *ca_file, const char *proxy, struct http **ret_http)
 {
 	struct http *http = calloc(1, sizeof(*http));
-	long most = connections < TRANSFERS_CONNECT_MAX ? (long)connections : TRANSFERS_CONNECT_MAX;
 
 	if (!http)
 		return -ENOMEM;
 	http->loop = loop;
 	http->kind = kind;
 	http->timeout_ms = timeout_ms;
+	http->connections_max =
+		connections < TRANSFERS_CONNECT_MAX ? (long)connections : TRANSFERS_CONNECT_MAX;
 	uv_timer_init(loop, &http->timer);
 	http->timer.data = http;
-	http->multi = curl_multi_init();
 	http->ca_file = ca_file ? strdup(ca_file) : NULL;
 	http->proxy = proxy ? strdup(proxy) : NULL;
-	if (!http->multi || (ca_file && !http->ca_file) || (proxy && !http->proxy)) {
+	if (make_multi(http) || (ca_file && !http->ca_file) || (proxy && !http->proxy)) {
 		http_free(http);
 		return -ENOMEM;
 	}
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, curl_wants_socket);
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, curl_wants_timer);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-	curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, most);
 	*ret_http = http;
 	return 0;
 }
@@ -545,8 +573,11 @@ int http_send(struct http *http, const struct http_request *request, const struc
 	      void (*done)(void *data, struct http_response *response), void *data,
 	      struct http_transfer **ret_transfer)
 {
-	struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+	struct http_transfer *transfer;
 
+	if (!http->multi && make_multi(http))
+		return -ENOMEM;
+	transfer = calloc(1, sizeof(*transfer));
 	if (!transfer)
 		return -ENOMEM;
 	transfer->http = http;

@@ -58,19 +58,20 @@ void http_parse_content_range(const char *value, struct http_head *head)
 	head->has_range = true;
 }
 
+/* Not curl_easy_escape, which needs memory of its own: a failure would not stick to `out`, and the
+ * request would go out without this part of it. */
 int http_escape(struct buf *out, const char *text, size_t len)
 {
-	char *escaped;
-	int error;
+	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					 "0123456789-._~";
 
-	if (len == 0)
-		return 0; /* curl would take 0 to mean strlen */
-	escaped = curl_easy_escape(NULL, text, (int)len);
-	error = escaped ? buf_append_str(out, escaped) : -ENOMEM;
-	if (escaped)
-		explicit_bzero(escaped, strlen(escaped)); /* it may be the client secret */
-	curl_free(escaped);
-	return error;
+	for (; len > 0; text++, len--) {
+		if (memchr(unreserved, *text, sizeof(unreserved) - 1))
+			buf_append(out, text, 1);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)*text);
+	}
+	return out->error;
 }
 
 int64_t http_parse_retry_after(const char *value, int64_t wall_now_s)

@@ -9,6 +9,10 @@
  *          POST /documents?pageSize=&pageNumber=1         documents           at once
  *          POST /documents?…&pageNumber=2…n               when the first told how many
  *          GET  subfolders_path (I)                       for each folder as it becomes known
+ *   one folder of a part (ibinder_folder.c)
+ *          GET  /documents/drives/binders/{binder}        names of the top folders, or:
+ *          POST /documents?pageSize=&pageNumber=1…n       its documents, as above
+ *          GET  subfolders_path (I)                       its folders
  *   object GET  /documents/{document}                                         one request
  *   query  POST /documents?searchTerm=&pageSize=&pageNumber=1                 as for a part
  *   link   GET  /documents/{document}/versions/{version}/downloadlink         one request
@@ -57,6 +61,18 @@ static void ibinder_forget(struct provider *provider)
 {
 	provider->subfolders_seen = false;
 	provider->subfolders_missing = provider->subfolders_path[0] == '\0';
+	provider->found_by_tab[false] = false;
+	provider->found_by_tab[true] = false;
+	provider->tab_is_other = false;
+	provider->subfolders_doubtful = false;
+}
+
+/* A 404 may have been the end of a binder, just when its folders were asked for the first time. */
+static void doubt_missing(struct provider *provider)
+{
+	provider->subfolders_missing =
+		provider->subfolders_missing && !provider->subfolders_doubtful;
+	provider->subfolders_doubtful = false;
 }
 
 static int ibinder_new(const struct config *config, struct provider **ret_provider)
@@ -182,9 +198,10 @@ static void ibinder_explain(const struct http_response *response,
 /* --- Tasks --- */
 
 /* The path of the sub-folders call is inferred: a server that does not have it answers 404 or 405,
- * and is not asked again. Once it has answered, a 404 means that this folder is gone. What the
- * client may not see of a binder (403) must not hide the rest. That a document does not exist is an
- * answer like another, to be kept. */
+ * and is not asked again; after a 404 not before the binders are listed anew. Once it has answered,
+ * or if it is asked for one folder alone, a 404 means that this folder is gone. What the client may
+ * not see of a binder (403) must not hide the rest. That a document does not exist is an answer
+ * like another, to be kept. */
 static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, long status)
 {
 	enum request_type type = (enum request_type)(tag & 0xff);
@@ -193,10 +210,15 @@ static bool ibinder_task_tolerates(struct provider_task *task, uint64_t tag, lon
 		return status == 404;
 	if (type == REQUEST_METADATA)
 		return status == 404 || status == 403;
+	/* Without a folder's own documents all of the binder's will be asked for. */
+	if (type == REQUEST_PAGE)
+		return task->folder && (status == 400 || status == 403 || status == 404);
 	if (type != REQUEST_SUBFOLDERS || (status != 404 && status != 405 && status != 403))
 		return false;
-	if (status == 405 || (status == 404 && !task->provider->subfolders_seen))
+	if (status == 405 || (status == 404 && !task->provider->subfolders_seen && !task->apart)) {
 		task->provider->subfolders_missing = true;
+		task->provider->subfolders_doubtful = status == 404;
+	}
 	return true;
 }
 
@@ -210,6 +232,7 @@ static void ibinder_task_free(struct provider_task *task)
 	for (i = 0; i < task->folder_count; i++)
 		free(task->folders[i]);
 	free(task->folders);
+	free(task->folder);
 	secret_fini(&task->link);
 	free(task->search_term);
 	free(task->search);
@@ -228,9 +251,13 @@ static int add_binder_json(struct provider_task *task)
 		.own_name = "binder.json",
 	};
 
+	int error;
+
 	if (json_parse(task->object, task->object_len, &object.json))
 		return -EBADMSG;
-	object.mtime_ns = ibinder_get_date(object.json, "createdAt");
+	error = ibinder_get_date(object.json, "createdAt", &object.mtime_ns);
+	if (error)
+		return error;
 	task->top_mtime_ns = object.mtime_ns;
 	return listing_builder_add_file(task->builder, &object);
 }
@@ -246,7 +273,11 @@ static int begin_part(struct provider_task *task, const struct provider_resource
 	if (!task->object)
 		return -ENOMEM;
 	error = add_binder_json(task);
-	return error ? error : ibinder_search_binder(task);
+	if (error)
+		return error;
+	if (ibinder_has_folder_apart(task->provider, resource))
+		return ibinder_begin_folder(task, resource);
+	return ibinder_search_binder(task);
 }
 
 static int begin_link(struct provider_task *task, const struct provider_resource *resource)
@@ -261,6 +292,7 @@ static int begin(struct provider_task *task, const struct provider_resource *res
 {
 	switch (resource->level) {
 	case PROVIDER_TOP:
+		doubt_missing(task->provider);
 		return 0;
 	case PROVIDER_PART:
 		return begin_part(task, resource);
@@ -317,6 +349,8 @@ static int ibinder_task_finish(struct provider_task *task, const struct listing 
 		secret_move(&ret_result->link, &task->link);
 		return 0;
 	}
+	if (task->folder)
+		ibinder_finish_folder(task);
 	error = listing_builder_finish(task->builder, previous, task->top_mtime_ns, now_ns,
 				       &ret_result->listing);
 	if (!error && task->cut)

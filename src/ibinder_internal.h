@@ -27,8 +27,13 @@ struct provider {
 	char *salt; /* provider and tenant, for inode numbers */
 	size_t page_size;
 	size_t memory;
-	bool subfolders_seen;	 /* the call has answered: a 404 then means that one folder */
-	bool subfolders_missing; /* the server does not have the call */
+	bool subfolders_seen;	  /* the call has answered: a 404 then means that one folder */
+	bool subfolders_missing;  /* the server does not have the call */
+	bool subfolders_doubtful; /* going by a 404, which may mean something else */
+	/* Documents were found by their folder's id: in folders at a binder's top, and below. */
+	bool found_by_tab[2];
+	bool tab_is_other; /* one was seen whose GLOBAL_TabId is not the id of the folder it is in
+			    */
 };
 
 struct provider_task {
@@ -61,15 +66,35 @@ struct provider_task {
 	char **folders;
 	size_t folder_count;
 	size_t folder_next;
+	/* Of a folder by itself; see ibinder_folder.c. */
+	bool apart;
+	char *folder;  /* whose documents are wanted; NULL: of all, or while others' are added */
+	bool is_below; /* not at the binder's top */
 };
 
 int ibinder_duplicate(const char *text, char **ret_copy);
-int64_t ibinder_get_date(struct json object, const char *key);
+/* A date of an object, or LISTING_NO_TIME. Returns 0 or -ENOMEM. */
+int ibinder_get_date(struct json object, const char *key, int64_t *ret_ns);
 
-/* Prepares a task's search for the documents of a binder, or for those that answer a query. Return
- * 0, -ENOMEM, or -EINVAL for what is no query. */
+/* Prepares a task's search for the documents of a binder, of a folder, or that answer a query.
+ * Return 0, -ENOMEM, or -EINVAL for what is no query. */
 int ibinder_search_binder(struct provider_task *task);
+int ibinder_search_folder(struct provider_task *task, const char *folder);
 int ibinder_search_query(struct provider_task *task, const char *typed);
+
+/* As they come in answers. A folder's parent is NULL at the binder's top. Return 0, -EBADMSG,
+ * -EFBIG or -ENOMEM. */
+int ibinder_add_folder(struct provider_task *task, const char *parent, struct json folder);
+int ibinder_add_listed(struct provider_task *task, struct json document);
+/* Has its sub-folders asked for. Returns 0, -EFBIG or -ENOMEM. */
+int ibinder_remember_folder(struct provider_task *task, const char *id);
+
+/* Whether a part's folder can be had without the rest. */
+bool ibinder_has_folder_apart(const struct provider *provider,
+			      const struct provider_resource *resource);
+int ibinder_begin_folder(struct provider_task *task, const struct provider_resource *resource);
+/* Before the listing is made. */
+void ibinder_finish_folder(struct provider_task *task);
 
 /* See provider_ops. */
 int ibinder_task_next(struct provider_task *task, struct http_request *ret_request,

@@ -60,22 +60,25 @@ static int read_name(struct json name, struct buf *out)
 	return error == -ENOMEM ? error : 0;
 }
 
-static int64_t read_date(struct json date)
+/* What is no date is LISTING_NO_TIME. Returns 0 or -ENOMEM. */
+static int read_date(struct json date, int64_t *ret_ns)
 {
 	struct buf text CLEANUP(buf_reset) = BUF_INIT(64);
-	int64_t ns;
+	int error = json_read_string(date, &text);
 
-	if (json_read_string(date, &text) || date_parse_rfc3339(buf_str(&text), &ns))
-		return LISTING_NO_TIME;
-	return ns;
+	if (error == -ENOMEM)
+		return error;
+	if (error || date_parse_rfc3339(buf_str(&text), ret_ns))
+		*ret_ns = LISTING_NO_TIME;
+	return 0;
 }
 
-int64_t ibinder_get_date(struct json object, const char *key)
+int ibinder_get_date(struct json object, const char *key, int64_t *ret_ns)
 {
 	struct json date;
 
 	json_get_members(object, &key, 1, &date);
-	return read_date(date);
+	return read_date(date, ret_ns);
 }
 
 static int add_binder(struct provider_task *task, struct json binder)
@@ -85,24 +88,26 @@ static int add_binder(struct provider_task *task, struct json binder)
 	struct json members[MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
 	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
+	int64_t created_ns;
 	int error;
 
 	json_get_members(binder, keys, MEMBERS, members);
 	error = read_id(members[ID], &id);
 	if (!error)
 		error = read_name(members[NAME], &name);
+	if (!error)
+		error = read_date(members[CREATED_AT], &created_ns);
 	if (error)
 		return error;
-	return listing_builder_add_dir(task->builder,
-				       &(struct listing_object){
-					       .kind = LISTING_KIND_BINDER,
-					       .id = id.data,
-					       .raw_name = buf_str(&name),
-					       .raw_name_len = name.len,
-					       .elsewhere = true,
-					       .mtime_ns = read_date(members[CREATED_AT]),
-					       .json = binder,
-				       });
+	return listing_builder_add_dir(task->builder, &(struct listing_object){
+							      .kind = LISTING_KIND_BINDER,
+							      .id = id.data,
+							      .raw_name = buf_str(&name),
+							      .raw_name_len = name.len,
+							      .elsewhere = true,
+							      .mtime_ns = created_ns,
+							      .json = binder,
+						      });
 }
 
 static int add_binders(struct provider_task *task, const struct http_response *response)
@@ -118,7 +123,7 @@ static int add_binders(struct provider_task *task, const struct http_response *r
 	return error;
 }
 
-static int remember_folder(struct provider_task *task, const char *id)
+int ibinder_remember_folder(struct provider_task *task, const char *id)
 {
 	char **folders;
 
@@ -141,7 +146,7 @@ static int remember_folder(struct provider_task *task, const char *id)
 
 /* `parent`: the folder that was asked about, NULL for the drive. parentId is not trusted: at the
  * top it is not documented. */
-static int add_folder(struct provider_task *task, const char *parent, struct json folder)
+int ibinder_add_folder(struct provider_task *task, const char *parent, struct json folder)
 {
 	enum { ID, NAME, MEMBERS };
 	static const char *const keys[MEMBERS] = {"id", "name"};
@@ -172,7 +177,9 @@ static int add_folder(struct provider_task *task, const char *parent, struct jso
 	object.own_name = "folder.json";
 	object.json = folder;
 	error = listing_builder_add_file(task->builder, &object);
-	return error ? error : remember_folder(task, id.data);
+	if (error || task->apart)
+		return error;
+	return ibinder_remember_folder(task, id.data);
 }
 
 static int add_folders(struct provider_task *task, const char *parent,
@@ -185,7 +192,7 @@ static int add_folders(struct provider_task *task, const char *parent,
 	if (error)
 		return error;
 	for (iter = json_iterate(list); !error && json_next(&iter);)
-		error = add_folder(task, parent, iter.value);
+		error = ibinder_add_folder(task, parent, iter.value);
 	return error;
 }
 
@@ -220,6 +227,7 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 {
 	enum { ELEMENT, VALUE_ID, VALUE, MEMBERS };
 	static const char *const keys[MEMBERS] = {"metadataElementId", "valueId", "value"};
+	struct json members[MEMBERS];
 	bool seen[METADATA_KEYS] = {false};
 	size_t missing = METADATA_KEYS;
 	struct json_iter iter;
@@ -229,10 +237,8 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 		values[i] = (struct json){0};
 	if (!metadata.text)
 		return;
-	for (iter = json_iterate(metadata); missing > 0 && json_next(&iter);) {
-		struct json members[MEMBERS];
-
-		json_get_members(iter.value, keys, MEMBERS, members);
+	iter = json_iterate(metadata);
+	while (missing > 0 && json_next_members(&iter, keys, MEMBERS, members)) {
 		for (i = 0; members[ELEMENT].text && i < METADATA_KEYS; i++) {
 			if (seen[i] || !json_string_equals(members[ELEMENT], metadata_keys[i]))
 				continue;
@@ -245,27 +251,43 @@ static void get_metadata(struct json metadata, struct json values[METADATA_KEYS]
 	}
 }
 
-static int64_t document_date(const struct json metadata[METADATA_KEYS])
+static int get_document_date(const struct json metadata[METADATA_KEYS], int64_t *ret_ns)
 {
-	int64_t ns = read_date(metadata[METADATA_REVISION_DATE]);
+	int error = read_date(metadata[METADATA_REVISION_DATE], ret_ns);
 
-	return ns == LISTING_NO_TIME ? read_date(metadata[METADATA_DATE]) : ns;
+	if (!error && *ret_ns == LISTING_NO_TIME)
+		error = read_date(metadata[METADATA_DATE], ret_ns);
+	return error;
+}
+
+/* Either member names a folder; `folder` stays empty where it does not. Returns 0 or -ENOMEM. */
+static int read_folder(struct json folder_id, struct buf *folder)
+{
+	int error = json_read_id(folder_id, folder);
+
+	if (error == -ENOMEM)
+		return error;
+	if (error || !is_id(folder))
+		buf_reset(folder);
+	return 0;
 }
 
 /* Where a document stands and which version it holds; the buffers stay empty where it does not say.
  */
-static int get_place(const struct json members[DOCUMENT_MEMBERS],
+static int get_place(struct provider *provider, const struct json members[DOCUMENT_MEMBERS],
 		     const struct json metadata[METADATA_KEYS], struct buf *folder,
 		     struct buf *version)
 {
-	int error;
-
+	struct json tab = metadata[METADATA_FOLDER];
 	/* folderId equals the GLOBAL_TabId value (I): either will do. */
-	if (json_read_id(members[DOCUMENT_FOLDER], folder) || !is_id(folder)) {
-		buf_reset(folder);
-		if (json_read_string(metadata[METADATA_FOLDER], folder) || !is_id(folder))
-			buf_reset(folder);
-	}
+	int error = read_folder(members[DOCUMENT_FOLDER], folder);
+
+	if (!error && folder->len == 0)
+		error = read_folder(tab, folder);
+	else if (!error && (!tab.text || !json_string_equals(tab, folder->data)))
+		provider->tab_is_other = true;
+	if (error)
+		return error;
 	error = json_read_string(members[DOCUMENT_VERSION], version);
 	if (error == -ENOMEM)
 		return error;
@@ -290,33 +312,39 @@ static int add_document(struct provider_task *task, enum listing_kind kind, cons
 	};
 	int error = read_name(members[DOCUMENT_NAME], &name);
 
+	get_metadata(members[DOCUMENT_METADATA], metadata);
+	if (!error)
+		error = get_document_date(metadata, &object.mtime_ns);
 	if (error)
 		return error;
-	get_metadata(members[DOCUMENT_METADATA], metadata);
-	object.mtime_ns = document_date(metadata);
 	object.raw_name = buf_str(&name);
 	object.raw_name_len = name.len;
 	if (kind == LISTING_KIND_DOCUMENT) {
-		error = get_place(members, metadata, &folder, &version);
+		error = get_place(task->provider, members, metadata, &folder, &version);
 		if (error)
 			return error;
+		/* Whether a search by a folder also finds what is in folders below it is not
+		 * documented. */
+		if (task->folder && strcmp(buf_str(&folder), task->folder) != 0)
+			return 0;
 		object.parent = folder.len ? folder.data : NULL;
 		object.content = buf_str(&version);
 	}
-	return listing_builder_add_file(task->builder, &object);
+	error = listing_builder_add_file(task->builder, &object);
+	if (!error)
+		task->found++;
+	return error;
 }
 
 /* One of a page: of a binder's documents, or of those that answer a query. */
-static int add_listed(struct provider_task *task, struct json document)
+static int add_listed(struct provider_task *task, struct json document,
+		      const struct json members[DOCUMENT_MEMBERS])
 {
 	bool query = task->level == PROVIDER_QUERY;
 	enum listing_kind kind = query ? LISTING_KIND_FOUND : LISTING_KIND_DOCUMENT;
-	struct json members[DOCUMENT_MEMBERS];
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	int error;
+	int error = read_id(members[DOCUMENT_ID], &id);
 
-	json_get_members(document, document_keys, DOCUMENT_MEMBERS, members);
-	error = read_id(members[DOCUMENT_ID], &id);
 	if (error)
 		return error;
 	if (listing_builder_has(task->builder, kind, id.data)) {
@@ -328,10 +356,15 @@ static int add_listed(struct provider_task *task, struct json document)
 		task->cut = true;
 		return 0;
 	}
-	error = add_document(task, kind, id.data, document, members);
-	if (!error)
-		task->found++;
-	return error;
+	return add_document(task, kind, id.data, document, members);
+}
+
+int ibinder_add_listed(struct provider_task *task, struct json document)
+{
+	struct json members[DOCUMENT_MEMBERS];
+
+	json_get_members(document, document_keys, DOCUMENT_MEMBERS, members);
+	return add_listed(task, document, members);
 }
 
 /* A document that was asked for by its id. GUIDs are the same in either case: the id is kept as it
@@ -462,6 +495,7 @@ static int add_page(struct provider_task *task, uint64_t number,
 {
 	bool first = task->page_count == 0;
 	struct json members[PAGE_MEMBERS];
+	struct json document[DOCUMENT_MEMBERS];
 	struct json answer;
 	struct json_iter iter;
 	size_t items = 0;
@@ -472,8 +506,9 @@ static int add_page(struct provider_task *task, uint64_t number,
 	json_get_members(answer, page_keys, PAGE_MEMBERS, members);
 	if (!members[PAGE_ITEMS].text || json_type(members[PAGE_ITEMS]) != JSON_ARRAY)
 		return -EBADMSG;
-	for (iter = json_iterate(members[PAGE_ITEMS]); json_next(&iter); items++) {
-		error = add_listed(task, iter.value);
+	iter = json_iterate(members[PAGE_ITEMS]);
+	for (; json_next_members(&iter, document_keys, DOCUMENT_MEMBERS, document); items++) {
+		error = add_listed(task, iter.value, document);
 		if (error)
 			return error;
 	}

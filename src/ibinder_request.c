@@ -47,6 +47,17 @@ int ibinder_search_binder(struct provider_task *task)
 	return print_search(body, add_filter(filters, "GLOBAL_BinderId", task->id), &task->search);
 }
 
+int ibinder_search_folder(struct provider_task *task, const char *folder)
+{
+	cJSON *body = cJSON_CreateObject();
+	cJSON *filters = cJSON_AddArrayToObject(body, "MetadataFilters");
+
+	return print_search(body,
+			    add_filter(filters, "GLOBAL_BinderId", task->id) &&
+				    add_filter(filters, "GLOBAL_TabId", folder),
+			    &task->search);
+}
+
 int ibinder_search_query(struct provider_task *task, const char *typed)
 {
 	struct query query;

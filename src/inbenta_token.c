@@ -151,9 +151,9 @@ static int take_address(struct provider *provider, struct json answer, struct pr
 		grant->problem = "the server names no address of the knowledge API";
 		return -EBADMSG;
 	}
-	grant->problem = url_service_problem(buf_str(&url), provider->plain);
-	if (grant->problem)
-		return -EBADMSG;
+	error = url_service_check(buf_str(&url), provider->plain, &grant->problem);
+	if (error)
+		return error;
 	while (url.len > 0 && url.data[url.len - 1] == '/')
 		url.data[--url.len] = '\0';
 	if (buf_append_str(&url, "/v1"))

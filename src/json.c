@@ -285,11 +285,10 @@ static const char *scalar_end(const char *at, const char *end)
 	return at;
 }
 
-/* Brackets match in a checked text, so counting them is enough. */
-static const char *container_end(const char *at, const char *end)
+/* Past the end of the container that is `depth` deep inside at `at`. Brackets match in a checked
+ * text, so counting them is enough. */
+static const char *container_end(const char *at, const char *end, int depth)
 {
-	int depth = 0;
-
 	for (;;) {
 		switch (*at) {
 		case '"':
@@ -318,7 +317,7 @@ static struct json value_at(const char *at, const char *end)
 	if (*at == '"')
 		after = string_end(at, end);
 	else if (*at == '{' || *at == '[')
-		after = container_end(at, end);
+		after = container_end(at, end, 0);
 	else
 		after = scalar_end(at, end);
 	return (struct json){.text = at, .len = (size_t)(after - at)};
@@ -355,14 +354,22 @@ struct json_iter json_iterate(struct json container)
 	};
 }
 
+/* Where the next element or member begins, or NULL. The container may end before `end`. */
+static const char *next_start(const struct json_iter *iter)
+{
+	const char *at = skip_space(iter->at, iter->end);
+
+	if (at < iter->end && *at == ',')
+		at = skip_space(at + 1, iter->end);
+	return at == iter->end || *at == '}' || *at == ']' ? NULL : at;
+}
+
 bool json_next(struct json_iter *iter)
 {
 	const char *end = iter->end;
-	const char *at = skip_space(iter->at, end);
+	const char *at = next_start(iter);
 
-	if (at < end && *at == ',')
-		at = skip_space(at + 1, end);
-	if (at == end)
+	if (!at)
 		return false;
 	iter->value = value_at(at, end);
 	at = skip_space(at + iter->value.len, end);
@@ -375,25 +382,46 @@ bool json_next(struct json_iter *iter)
 	return true;
 }
 
-void json_get_members(struct json object, const char *const *keys, size_t count,
-		      struct json *values)
+/* Goes over an object's members until it has all that are wanted. */
+static void find_members(struct json_iter *iter, const char *const *keys, size_t count,
+			 struct json *values)
 {
 	size_t missing = count;
 
-	for (size_t i = 0; i < count; i++)
-		values[i] = (struct json){0};
-	if (json_type(object) != JSON_OBJECT)
-		return;
-	struct json_iter iter = json_iterate(object);
-	while (missing > 0 && json_next(&iter)) {
+	while (missing > 0 && json_next(iter)) {
 		for (size_t i = 0; i < count; i++) {
-			if (values[i].text || !json_string_equals(iter.key, keys[i]))
+			if (values[i].text || !json_string_equals(iter->key, keys[i]))
 				continue;
-			values[i] = iter.value;
+			values[i] = iter->value;
 			missing--;
 			break;
 		}
 	}
+}
+
+void json_get_members(struct json object, const char *const *keys, size_t count,
+		      struct json *values)
+{
+	struct json_iter iter = json_iterate(object);
+
+	memset(values, 0, count * sizeof(*values));
+	if (json_type(object) == JSON_OBJECT)
+		find_members(&iter, keys, count, values);
+}
+
+bool json_next_members(struct json_iter *iter, const char *const *keys, size_t count,
+		       struct json *values)
+{
+	const char *start = next_start(iter);
+
+	memset(values, 0, count * sizeof(*values));
+	if (!start || *start != '{')
+		return json_next(iter);
+	struct json_iter inside = {.at = start + 1, .end = iter->end};
+	find_members(&inside, keys, count, values);
+	iter->at = container_end(inside.at, iter->end, 1);
+	iter->value = (struct json){.text = start, .len = (size_t)(iter->at - start)};
+	return true;
 }
 
 int json_get(struct json object, const char *key, struct json *ret_value)
@@ -583,20 +611,6 @@ int json_get_int(struct json object, const char *key, int64_t *ret_value)
 
 /* ---- Re-indenting. ---- */
 
-/* Whether the container at `at` holds no other one. Looks no further than the first it meets, so
- * asking it of every container in a text reads no byte twice. */
-static bool holds_only_scalars(const char *at, const char *end)
-{
-	for (at++;; at++) {
-		if (*at == '"')
-			at = string_end(at, end);
-		if (*at == '{' || *at == '[')
-			return false;
-		if (*at == '}' || *at == ']')
-			return true;
-	}
-}
-
 /* As buf_append, but the NUL behind the text is left to the last one. */
 static void put(struct buf *out, const char *bytes, size_t len)
 {
@@ -621,7 +635,11 @@ int json_indent(struct json value, struct buf *out)
 {
 	const char *end = value.text + value.len;
 	int depth = 0;
-	bool one_line = false; /* inside a container without others in it */
+	/* Inside a container that has held no other so far. If one comes, what was written of it is
+	 * taken back and written anew: up to there, so no byte is read more than twice. */
+	bool one_line = false;
+	const char *opened = value.text; /* it began here, */
+	size_t opened_len = 0;		 /* and with so much written */
 
 	/* Errors stick to the buffer: one check at the end will do. */
 	for (const char *at = value.text; at < end;) {
@@ -634,10 +652,18 @@ int json_indent(struct json value, struct buf *out)
 			break;
 		case '{':
 		case '[':
-			put(out, token, 1);
-			one_line = holds_only_scalars(token, end);
-			if (!one_line)
+			if (one_line) {
+				one_line = false;
+				at = opened;
+				if (!out->error)
+					out->len = opened_len;
 				put_line(out, ++depth);
+				break;
+			}
+			put(out, token, 1);
+			one_line = true;
+			opened = at;
+			opened_len = out->len;
 			break;
 		case '}':
 		case ']':

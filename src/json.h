@@ -51,6 +51,10 @@ int json_get(struct json object, const char *key, struct json *ret_value);
 /* The same for `count` names in one walk; a value's `text` is NULL where there is none. */
 void json_get_members(struct json object, const char *const *keys, size_t count,
 		      struct json *values);
+/* json_next over an array, and json_get_members of the element, if it is an object: each byte of it
+ * is looked at once for both. */
+bool json_next_members(struct json_iter *iter, const char *const *keys, size_t count,
+		       struct json *values);
 
 /* Appends a string's meaning as UTF-8; \u0000 gives a NUL byte, a lone surrogate or an invalid
  * UTF-8 sequence gives U+FFFD. Returns 0, -EBADMSG if it is no string, or buf_append's error. */

@@ -3,13 +3,12 @@
 #include "listing.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Others of a listing that are looked at for a neighbour by inode number. */
 #define NEIGHBOURS_MAX 4096
-/* No path of the kernel's (PATH_MAX) goes deeper. */
-#define DEPTH_MAX 2048
 
 static size_t bytes_alive;
 
@@ -92,42 +91,59 @@ const struct listing_entry *listing_find_ino(const struct listing *listing, uint
 	return entry->ino == ino ? entry : NULL;
 }
 
+/* Entries stand in the order of their directories; an empty one has no entry to find. */
 uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry)
 {
 	uint32_t index = (uint32_t)(entry - listing->entries);
 	uint32_t low = 0;
-	uint32_t high = listing->dir_count;
+	uint32_t high = listing->dir_count - 1;
 
 	/* The last that begins at or before it: empty ones begin where the next does. */
-	while (high - low > 1) {
-		uint32_t middle = low + (high - low) / 2;
+	while (low < high) {
+		uint32_t middle = high - (high - low) / 2;
 
 		if (listing->dirs[middle].first <= index)
 			low = middle;
 		else
-			high = middle;
+			high = middle - 1;
 	}
 	return low;
 }
 
+/* The entry of the directory that an entry stands in; NULL: the top. */
+static const struct listing_entry *parent_of(const struct listing *listing,
+					     const struct listing_entry *entry)
+{
+	uint32_t dir = listing_dir_of(listing, entry);
+
+	return dir ? listing_find_ino(listing, listing->dirs[dir].ino) : NULL;
+}
+
+/* Written from its end: a server may nest folders deeper than a stack would bear. */
 int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out)
 {
-	uint32_t above[DEPTH_MAX];
-	uint32_t dir = listing_dir_of(listing, entry);
-	size_t depth = 0;
+	const struct listing_entry *up;
+	size_t len = 0;
+	char *end;
+	int error;
 
-	for (; dir != 0; dir = listing->dirs[dir].parent) {
-		if (depth == DEPTH_MAX)
-			return -ENAMETOOLONG;
-		above[depth++] = dir;
-	}
-	while (depth > 0) {
-		uint64_t ino = listing->dirs[above[--depth]].ino;
+	for (up = entry; up; up = parent_of(listing, up))
+		len += strlen(listing_name(listing, up)) + 1;
+	if (len > INT_MAX)
+		return -EFBIG;
+	error = buf_printf(out, "%*s", (int)len - 1, "");
+	if (error)
+		return error;
+	end = out->data + out->len;
+	for (up = entry; up; up = parent_of(listing, up)) {
+		size_t name_len = strlen(listing_name(listing, up));
 
-		buf_append_str(out, listing_name(listing, listing_find_ino(listing, ino)));
-		buf_append_str(out, "/");
+		if (up != entry)
+			*--end = '/';
+		end -= name_len;
+		memcpy(end, listing_name(listing, up), name_len);
 	}
-	return buf_append_str(out, listing_name(listing, entry));
+	return 0;
 }
 
 static const char *copy_id(const struct listing *listing, uint32_t at, uint8_t len, char *buffer)

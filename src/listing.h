@@ -85,6 +85,7 @@ struct listing_dir {
 	uint32_t first; /* its entries stand together, sorted by name in byte order */
 	uint32_t count;
 	uint32_t parent; /* index in dirs; the top directory is its own parent */
+	bool incomplete; /* not all of its entries are known; see listing_builder_apart */
 };
 
 /* What a husk remembers of an object, or of a directory. */
@@ -120,6 +121,12 @@ size_t listing_bytes_alive(void);
 /* Bytes held by builders. */
 size_t listing_bytes_building(void);
 
+/* Whether it holds all there is: see listing_builder_apart. */
+static inline bool listing_is_whole(const struct listing *listing)
+{
+	return !listing->dirs[0].incomplete;
+}
+
 /* Whether a listing shows just what the one before it did, on which it was built. */
 bool listing_equals(const struct listing *listing, const struct listing *previous);
 
@@ -144,7 +151,7 @@ const struct listing_entry *listing_neighbour(const struct listing *listing,
 					      const struct listing_entry *entry,
 					      enum listing_order order, int step);
 /* Appends an entry's path below the listing's top directory, without a slash before or after.
- * Returns 0, -ENAMETOOLONG if it is deeper than any path can be, or buf_append's error. */
+ * Returns 0 or buf_append's error. */
 int listing_path(const struct listing *listing, const struct listing_entry *entry, struct buf *out);
 /* The index of the directory that an entry stands in. */
 uint32_t listing_dir_of(const struct listing *listing, const struct listing_entry *entry);
@@ -243,6 +250,10 @@ void listing_builder_content_suffix(struct listing_builder *builder, const char 
 /* Whether an object of that kind and id was added. */
 bool listing_builder_has(const struct listing_builder *builder, enum listing_kind kind,
 			 const char *id);
+/* Says that not everything is going to be added: the top directory stays incomplete, and so do the
+ * folders, but for those that listing_builder_complete names (and that were added). */
+void listing_builder_apart(struct listing_builder *builder);
+void listing_builder_complete(struct listing_builder *builder, const char *folder);
 
 /* Makes the listing. `previous` (or NULL) is what was shown before: what did not change keeps its
  * time and version, what did gets `now_ns`. `top_mtime_ns` dates the top directory when first seen.

@@ -40,6 +40,7 @@ struct item {
 	enum listing_kind kind;
 	enum listing_type type;
 	unsigned char walk; /* enum walk */
+	bool complete;	    /* a folder, though the listing is not whole */
 	bool is_inline;
 	bool is_linked;
 };
@@ -62,6 +63,7 @@ struct listing_builder {
 	uint64_t factor;     /* odd and secret: no choice of ids can crowd the table */
 	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
 	uint32_t table_size; /* a power of two */
+	bool apart;	     /* not everything is added */
 };
 
 static size_t bytes_building;
@@ -90,7 +92,8 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 /* Counts what is held now among all that is, so that fetches under way are bounded together. */
 static int account(struct listing_builder *builder)
 {
-	size_t held = builder->strings.cap + builder->text.cap + builder->scratch.cap +
+	/* The room that is left in the buffers was never touched: it takes no memory yet. */
+	size_t held = builder->strings.len + builder->text.len + builder->scratch.cap +
 		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
 
 	bytes_building += held - builder->accounted;
@@ -116,10 +119,10 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 	arc4random_buf(&builder->factor, sizeof(builder->factor));
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
-	builder->strings = BUF_INIT(max_bytes);
+	builder->strings = BUF_INIT_OPEN(max_bytes);
 	builder->scratch = BUF_INIT(max_bytes);
 	/* Offsets in it are 32 bits wide. */
-	builder->text = BUF_INIT(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
+	builder->text = BUF_INIT_OPEN(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
 	*ret_builder = builder;
 	return 0;
 }
@@ -171,6 +174,19 @@ bool listing_builder_has(const struct listing_builder *builder, enum listing_kin
 			 const char *id)
 {
 	return find(builder, kind, id) != NO_ITEM;
+}
+
+void listing_builder_apart(struct listing_builder *builder)
+{
+	builder->apart = true;
+}
+
+void listing_builder_complete(struct listing_builder *builder, const char *folder)
+{
+	uint32_t item = find(builder, LISTING_KIND_FOLDER, folder);
+
+	if (item != NO_ITEM)
+		builder->items[item].complete = true;
 }
 
 /* Doubles the items and the table, which stays at most half full. */
@@ -472,6 +488,7 @@ static int group(struct listing_builder *builder, struct listing *listing, uint3
 	if (!listing->dirs)
 		return -ENOMEM;
 	listing->dir_count = dirs;
+	listing->dirs[0].incomplete = builder->apart;
 	for (i = 0; i < builder->count; i++) {
 		struct item *item = &builder->items[i];
 		uint32_t parent =
@@ -481,6 +498,7 @@ static int group(struct listing_builder *builder, struct listing *listing, uint3
 		if (is_inner_dir(item)) {
 			listing->dirs[item->dir].ino = item->ino;
 			listing->dirs[item->dir].parent = parent;
+			listing->dirs[item->dir].incomplete = builder->apart && !item->complete;
 		}
 	}
 	for (i = 0; i < dirs; i++) {

@@ -67,14 +67,18 @@ struct listing *listing_husk(const struct listing *listing)
 		free(husk);
 		return NULL;
 	}
-	/* The top directory has the inode number 0, so all are in order. */
-	husk->seen[husk->seen_count++] = (struct listing_seen){
-		.fingerprint = dir_fingerprint(listing, &listing->dirs[0]),
-		.mtime_ns = listing->dirs[0].mtime_ns,
-	};
+	/* The top directory has the inode number 0, so all are in order. What a directory holds is
+	 * not to be compared while that is not known. */
+	if (!listing->dirs[0].incomplete)
+		husk->seen[husk->seen_count++] = (struct listing_seen){
+			.fingerprint = dir_fingerprint(listing, &listing->dirs[0]),
+			.mtime_ns = listing->dirs[0].mtime_ns,
+		};
 	for (i = 0; i < listing->entry_count; i++) {
 		const struct listing_entry *entry = &listing->entries[listing->by_ino[i]];
 
+		if (is_inner_dir(entry) && listing->dirs[entry->dir].incomplete)
+			continue;
 		husk->seen[husk->seen_count++] = (struct listing_seen){
 			.ino = entry->ino,
 			.fingerprint =
@@ -110,6 +114,32 @@ static bool same_entries(const struct listing *a, const struct listing_dir *in_a
 	return true;
 }
 
+/* Whether what was known of a directory still holds, now that all of it is. */
+static bool still_holds(const struct listing *listing, const struct listing_dir *dir,
+			const struct listing *previous, const struct listing_dir *before)
+{
+	uint32_t index = (uint32_t)(dir - listing->dirs);
+	uint32_t i;
+
+	for (i = 0; i < before->count; i++) {
+		const struct listing_entry *old = &previous->entries[before->first + i];
+		const struct listing_entry *entry =
+			listing_find_name(listing, index, listing_name(previous, old));
+
+		if (!entry || entry->ino != old->ino)
+			return false;
+	}
+	return true;
+}
+
+static bool is_as_before(const struct listing *listing, const struct listing_dir *dir,
+			 const struct listing *previous, const struct listing_dir *before)
+{
+	return before->incomplete && !dir->incomplete
+		       ? still_holds(listing, dir, previous, before)
+		       : same_entries(listing, dir, previous, before);
+}
+
 static const struct listing_dir *previous_dir(const struct listing *previous, uint64_t ino)
 {
 	const struct listing_entry *entry;
@@ -132,7 +162,7 @@ static bool dir_is_as_before(const struct listing *listing, const struct listing
 	const struct listing_seen *seen = find_seen(previous, dir->ino);
 
 	*ret_known = before || seen;
-	if (before && same_entries(listing, dir, previous, before))
+	if (before && is_as_before(listing, dir, previous, before))
 		*ret_mtime_ns = before->mtime_ns;
 	else if (seen && seen->fingerprint == dir_fingerprint(listing, dir))
 		*ret_mtime_ns = seen->mtime_ns;
@@ -213,7 +243,8 @@ bool listing_equals(const struct listing *listing, const struct listing *previou
 	for (i = 0; i < listing->dir_count; i++) {
 		const struct listing_dir *before = previous_dir(previous, listing->dirs[i].ino);
 
-		if (!before || before->mtime_ns != listing->dirs[i].mtime_ns)
+		if (!before || before->mtime_ns != listing->dirs[i].mtime_ns ||
+		    before->incomplete != listing->dirs[i].incomplete)
 			return false;
 	}
 	for (i = 0; i < listing->entry_count; i++) {

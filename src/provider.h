@@ -26,6 +26,12 @@ struct provider_resource {
 	const char *object; /* of a part: the JSON object the top listing had for it */
 	size_t object_len;
 	const char *version; /* of a link */
+	/* Of a part that is not wanted whole: the id of the one folder whose entries are, or "" for
+	 * the names of the folders at its top. NULL: all of it, which may be got in any case. */
+	const char *folder;
+	/* With the id of a folder: a listing of the part that was got in this way, to be carried
+	 * over. Only read while the task is made. */
+	const struct listing *base;
 };
 
 /* What a task ends with. */

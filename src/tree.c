@@ -216,6 +216,7 @@ int tree_new(const struct config *config, struct fetcher *fetcher, struct wait_r
 	wait_queue_init(&tree->top.waiters, tree_resource_missed, &tree->top);
 	TAILQ_INIT(&tree->lru);
 	tree->counters.resources = 1;
+	fetcher_watch(fetcher, tree_make_room, tree);
 	*ret_tree = tree;
 	return 0;
 }

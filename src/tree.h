@@ -67,14 +67,21 @@ int tree_resource(struct tree *tree, enum provider_level level, const char *id, 
  * mount. */
 int64_t tree_mtime_ns(const struct resource *resource);
 
-/* The listing to answer from now, borrowed until the loop runs again:
+/* How much of a resource's directories is needed: their entries in all of them, the names of the
+ * directories that are known, or the entries of the one with that inode number. Of a binder that
+ * was never listed, a folder that is opened is fetched without the rest, until there were a few. */
+#define TREE_ALL   0
+#define TREE_NAMES 1
+
+/* The listing to answer from now, in which what is needed is complete, borrowed until the loop runs
+ * again:
  *   fresh                     served
  *   past ttl, within stale    served, one refresh behind it
  *   older or none             -EAGAIN: a fetch is under way, wait in tree_queue
  * If a fetch is bound to fail, or (`waited`) has been waited for in vain, an old listing is served
  * all the same; without one the -errno says why, and what tree_resource made for this may be gone.
  */
-int tree_access(struct tree *tree, struct resource *resource, bool waited,
+int tree_access(struct tree *tree, struct resource *resource, uint64_t need, bool waited,
 		const struct listing **ret_listing);
 /* Fetches in the background what is behind an entry of the top listing, unless there is something
  * to show. Returns 0, or -EAGAIN while there is no room (what was fetched ahead and not looked at

@@ -29,6 +29,7 @@ struct resource {
 	int64_t missed_ms;   /* when it was last waited for in vain, while missed_error is set */
 	int missed_error;    /* what the waiter was told; 0 once the fetch has ended */
 	struct fetch *fetch; /* under way, or NULL */
+	uint64_t fetched;    /* what that or the latest one is for; see TREE_ALL */
 	struct wait_queue waiters;
 	/* Fetched ahead of who walks, and not looked at yet: what it takes, or will as far as can
 	 * be told; else 0. */
@@ -65,6 +66,8 @@ void tree_resource_unref(struct resource *resource);
 void tree_resource_maybe_free(struct resource *resource);
 /* Frees what it holds, and cancels its fetch. */
 void tree_resource_fini(struct resource *resource);
+/* Drops listings for what is being fetched: never while one is borrowed. */
+void tree_make_room(void *tree);
 /* The next access waits for a new listing; one under way already is served to its waiters only. */
 void tree_resource_expire(struct resource *resource);
 /* INT64_MAX: there is no listing, or it was forgotten. */

@@ -25,6 +25,10 @@
 #define NODE_OVERHEAD 16
 /* What fails ahead may do so again: for so long walkers do without. */
 #define AHEAD_PAUSE_MS 5000
+/* So many folders are fetched by themselves; who wants more is better served with the binder. And
+ * while there are no more entries than that, since each is read again for the next folder. */
+#define FOLDERS_APART_MAX 3
+#define ENTRIES_APART_MAX 500
 
 static struct resource **part_bucket(struct tree *tree, uint64_t ino)
 {
@@ -206,18 +210,29 @@ static bool is_awaited(const struct resource *resource)
 	       (resource->fetch || tree_resource_age_ms(resource) < AHEAD_KEPT_MS);
 }
 
+/* What is still being fetched does not drive out the top, which leads to everything, nor what was
+ * used last beside it: or whoever uses that would wait for it again and again. */
+static bool is_spared(const struct resource *resource)
+{
+	const struct resource *top = &resource->tree->top;
+	const struct resource *next = TAILQ_NEXT(resource, lru);
+
+	return resource == top || !next || (next == top && !TAILQ_NEXT(next, lru));
+}
+
 /* Keeps memory under its cap by dropping whole listings, least recently used first. Those that
- * somebody is about to be answered from stay. */
+ * somebody is about to be answered from stay. What is still being fetched counts too. */
 static void evict(struct tree *tree, const struct resource *keep)
 {
 	struct resource *resource = TAILQ_FIRST(&tree->lru);
 
-	while (resource && bytes_held(tree) > tree->memory) {
+	while (resource && bytes_held(tree) + listing_bytes_building() > tree->memory) {
 		struct resource *next = TAILQ_NEXT(resource, lru);
 
 		/* One that an open handle keeps would free nothing. */
 		if (resource != keep && !resource->fetch && !is_awaited(resource) &&
-		    resource->listing->references == 1) {
+		    resource->listing->references == 1 &&
+		    (bytes_held(tree) > tree->memory || !is_spared(resource))) {
 			if (is_lasting(resource))
 				resource->husk = listing_husk(resource->listing);
 			drop_listing(resource);
@@ -226,6 +241,11 @@ static void evict(struct tree *tree, const struct resource *keep)
 		}
 		resource = next;
 	}
+}
+
+void tree_make_room(void *tree)
+{
+	evict(tree, NULL);
 }
 
 void tree_resource_expire(struct resource *resource)
@@ -272,6 +292,8 @@ static void publish(struct resource *resource, struct listing *listing)
 	static uint64_t publications;
 	struct tree *tree = resource->tree;
 	bool is_ahead = resource->ahead_bytes > 0;
+	/* It was added to a listing, whose age stays. */
+	bool is_added = !listing_is_whole(listing) && resource->fetched != TREE_NAMES;
 
 	/* Being listed for the first time is no change of the top. */
 	if (resource != &tree->top ||
@@ -289,11 +311,11 @@ static void publish(struct resource *resource, struct listing *listing)
 	resource->publication = ++publications;
 	set_ahead(resource, is_ahead ? listing->bytes : 0);
 	/* Age counts from the arrival: a fetch may take longer than ttl. */
-	if (!resource->forget)
+	if (!resource->forget && !is_added)
 		resource->fetched_ms = loop_now_ms();
 	TAILQ_INSERT_TAIL(&tree->lru, resource, lru);
 	tree->counters.listings++;
-	if (resource->level == PROVIDER_PART)
+	if (resource->level == PROVIDER_PART && listing_is_whole(listing))
 		tree->usual_bytes = (3 * tree->usual_bytes + listing->bytes) / 4;
 	if (resource == &tree->top)
 		top_changed(tree, listing);
@@ -326,34 +348,96 @@ static void on_fetched(void *data, int error, struct provider_result *result)
 	tree_resource_unref(resource);
 }
 
-static int start(struct resource *resource, bool foreground)
+int64_t tree_resource_age_ms(const struct resource *resource)
 {
+	if (!resource->listing || resource->fetched_ms == INT64_MIN)
+		return INT64_MAX;
+	return loop_now_ms() - resource->fetched_ms;
+}
+
+/* The directory of that inode number in a listing, or NULL. */
+static const struct listing_entry *find_dir(const struct listing *listing, uint64_t ino)
+{
+	const struct listing_entry *entry = listing_find_ino(listing, ino);
+
+	return entry && entry->type == LISTING_DIR && entry->dir != LISTING_ELSEWHERE ? entry
+										      : NULL;
+}
+
+static bool holds(const struct listing *listing, uint64_t need)
+{
+	const struct listing_entry *entry;
+
+	if (listing_is_whole(listing) || need == TREE_NAMES)
+		return true;
+	entry = need == TREE_ALL ? NULL : find_dir(listing, need);
+	return entry && !listing->dirs[entry->dir].incomplete;
+}
+
+static unsigned int complete_dirs(const struct listing *listing)
+{
+	unsigned int count = 0;
+	uint32_t i;
+
+	for (i = 0; i < listing->dir_count; i++)
+		count += !listing->dirs[i].incomplete;
+	return count;
+}
+
+/* How much to fetch when that is needed. What was whole once is fetched whole for ever: only so a
+ * change is seen, whenever it was. */
+static uint64_t extent(const struct resource *resource, uint64_t need)
+{
+	const struct listing *listing = resource->listing;
+
+	if (resource->level != PROVIDER_PART || resource->husk || need == TREE_ALL)
+		return TREE_ALL;
+	if (!listing)
+		return need == TREE_NAMES ? TREE_NAMES : TREE_ALL;
+	if (listing_is_whole(listing) || need == TREE_NAMES || resource->fetched == need ||
+	    tree_resource_age_ms(resource) > resource->tree->ttl_ms || !find_dir(listing, need) ||
+	    complete_dirs(listing) >= FOLDERS_APART_MAX || listing->entry_count > ENTRIES_APART_MAX)
+		return TREE_ALL;
+	return need;
+}
+
+static int start(struct resource *resource, uint64_t need, bool foreground)
+{
+	char folder[LISTING_ID_MAX + 1] = "";
 	struct provider_resource wanted = {
 		.level = resource->level,
 		.id = resource->id,
 		.object = resource->object,
 		.object_len = resource->object_len,
 	};
+	uint64_t fetched = extent(resource, need);
+	struct fetch *less = resource->fetch;
 	int error;
 
-	if (resource->fetch) {
+	if (less && (!foreground || need == TREE_NAMES || resource->fetched == need ||
+		     resource->fetched == TREE_ALL)) {
 		if (foreground)
-			fetch_promote(resource->fetch);
+			fetch_promote(less);
 		return 0;
+	}
+	if (less) /* who comes for more has the rest fetched at once */
+		fetched = TREE_ALL;
+	if (fetched != TREE_ALL) {
+		wanted.folder = folder;
+		wanted.base = resource->listing;
+		if (fetched != TREE_NAMES)
+			listing_id(resource->listing, find_dir(resource->listing, fetched), folder);
 	}
 	error = fetch_start(resource->tree->fetcher, &wanted, resource->path,
 			    resource->listing ? resource->listing : resource->husk, foreground,
 			    on_fetched, resource, &resource->fetch);
-	if (!error)
-		resource->forget = false;
-	return error;
-}
-
-int64_t tree_resource_age_ms(const struct resource *resource)
-{
-	if (!resource->listing || resource->fetched_ms == INT64_MIN)
-		return INT64_MAX;
-	return loop_now_ms() - resource->fetched_ms;
+	if (error)
+		return error;
+	if (less)
+		fetch_cancel(less);
+	resource->fetched = fetched;
+	resource->forget = false;
+	return 0;
 }
 
 /* Why a fetch should not be waited for now: it just failed, is bound to, or was just waited for in
@@ -383,31 +467,45 @@ static int serve(struct resource *resource, bool fresh, const struct listing **r
 	return 0;
 }
 
-int tree_access(struct tree *tree, struct resource *resource, bool waited,
+int tree_access(struct tree *tree, struct resource *resource, uint64_t need, bool waited,
 		const struct listing **ret_listing)
 {
-	int64_t age = tree_resource_age_ms(resource);
+	bool there = resource->listing && holds(resource->listing, need);
+	int64_t age = there ? tree_resource_age_ms(resource) : INT64_MAX;
 	int error;
 
-	/* What was waited for is served even if ttl is shorter than the fetch took. */
-	if (age <= tree->ttl_ms ||
-	    (waited && resource->listing && !resource->error && !resource->fetch))
+	if (waited && resource->listing && !resource->error && !resource->missed_error) {
+		/* What was waited for is served even if ttl is shorter than the fetch took. */
+		if (there)
+			return serve(resource, true, ret_listing);
+		waited = false; /* it was for less, or did not bring it: the rest does */
+	}
+	if (age <= tree->ttl_ms)
 		return serve(resource, true, ret_listing);
 	error = waited ? resource->error : refusal(resource);
 	if (age <= tree->ttl_ms + tree->stale_ms) {
 		if (!error)
-			start(resource, false);
+			start(resource, need, false);
 		return serve(resource, false, ret_listing);
 	}
 	set_ahead(resource, 0); /* it is waited for now */
 	if (!error && !waited)
-		error = start(resource, true);
-	else if (resource->listing)
+		error = start(resource, need, true);
+	else if (there)
 		return serve(resource, false, ret_listing);
 	if (!error)
 		return waited ? -ETIMEDOUT : -EAGAIN;
 	tree_resource_maybe_free(resource); /* an object of which nothing came to be known */
 	return error;
+}
+
+/* Whether all of it could be shown now. */
+static bool is_there(const struct resource *part)
+{
+	const struct tree *tree = part->tree;
+
+	return part->listing && listing_is_whole(part->listing) &&
+	       tree_resource_age_ms(part) <= tree->ttl_ms + tree->stale_ms;
 }
 
 int tree_fetch_ahead(struct tree *tree, const struct listing *top,
@@ -426,8 +524,8 @@ int tree_fetch_ahead(struct tree *tree, const struct listing *top,
 	if (entry->type != LISTING_DIR || entry->dir != LISTING_ELSEWHERE ||
 	    tree_part_get(tree, top, entry, &part))
 		return 0;
-	if (!part->fetch && tree_resource_age_ms(part) > tree->ttl_ms + tree->stale_ms &&
-	    !refusal(part) && start(part, false) == 0) {
+	if (!part->fetch && !is_there(part) && !refusal(part) &&
+	    start(part, TREE_ALL, false) == 0) {
 		set_ahead(part, tree->usual_bytes);
 		tree->counters.ahead++;
 	}

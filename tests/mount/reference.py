@@ -143,10 +143,8 @@ def date_ns(text):
 
 def document_mtime_ns(document):
     values = {entry["metadataElementId"]: entry["valueId"] for entry in document["metadata"]}
-    for key in ("GLOBAL_RevisionDate", "GLOBAL_Date"):
-        if key in values:
-            return date_ns(values[key])
-    return None
+    dates = (date_ns(values.get(key)) for key in ("GLOBAL_RevisionDate", "GLOBAL_Date"))
+    return next((date for date in dates if date is not None), None)
 
 
 # --- The tree ---

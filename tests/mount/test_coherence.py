@@ -11,7 +11,7 @@ import os
 import signal
 import time
 
-from mounting import api_requests, mounted, read_tree, run, simulated, wait_until
+from mounting import api_requests, by_another, mounted, read_tree, run, simulated, wait_until
 from pooling import binders_of, outcome_of, until_works
 
 TTL_S = 0.5
@@ -243,7 +243,7 @@ def test_files_held_open_do_not_add_a_copy_with_each_refresh():
         with mounted(sim, "ttl=0.05", "stale=0") as mount, contextlib.ExitStack() as held:
             (name,) = os.listdir(mount / "binders")
             path = mount / "binders" / name / "binder.json"
-            path.read_bytes()
+            os.listdir(path.parent)
             alone = mount.metrics()["listing_bytes"]
             fetches = mount.metrics()["fetches_total"]
             for _ in range(10):
@@ -274,6 +274,43 @@ def test_a_small_binder_is_not_kept_waiting_by_the_many_pages_of_a_large_one():
                 walk.result(timeout=10)
             wait_until(lambda: mount.metrics()["listings"] == 3)  # binders, small, large
             assert len(os.listdir(mount / "binders" / large)) == documents + 2
+
+
+def test_listings_make_room_for_one_that_is_still_being_fetched():
+    """Or memory= would hold the whole of it beside them until it is there."""
+    documents, page = 250, 25
+    with simulated("--binders=3", "--folders=0", f"--documents={documents}") as sim:
+        first, second, third = binders_of(sim)
+        with mounted(sim, "memory=1M", f"page_size={page}", "connections=2", "ttl=600") as mount:
+            for name in (first, second):
+                by_another(os.listdir, mount / "binders" / name)
+            assert mount.metrics()["listing_evictions_total"] == 0
+            sim.control("POST", "/settings", latency_ms=200)
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                listed = pool.submit(os.listdir, mount / "binders" / third)
+                wait_until(lambda: mount.metrics()["listing_evictions_total"] == 1)
+                assert api_requests(sim)["search"] < 3 * documents / page  # the third is not here yet
+                sim.control("POST", "/settings", latency_ms=0)
+                assert len(listed.result(timeout=10)) == documents + 2
+
+
+def test_what_is_still_being_fetched_drives_out_neither_the_top_nor_what_was_used_last():
+    documents, page = 350, 25
+    with simulated("--binders=2", "--folders=0", f"--documents={documents}") as sim:
+        first, second = binders_of(sim)
+        with mounted(sim, "memory=1M", f"page_size={page}", "connections=2", "ttl=600") as mount:
+            by_another(os.listdir, mount / "binders" / first)
+            sim.control("POST", "/settings", latency_ms=100)
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                listed = pool.submit(os.listdir, mount / "binders" / second)
+                wait_until(lambda: api_requests(sim)["search"] > documents / page + 1)
+                (mount / "binders" / first / "binder.json").read_bytes()
+                wait_until(lambda: api_requests(sim)["search"] == 2 * documents / page)
+                # All but the last two pages are here, and with the first binder more than memory= allows.
+                assert mount.metrics()["listing_evictions_total"] == 0
+                assert not listed.done()
+                assert len(listed.result(timeout=10)) == documents + 2
+            assert mount.metrics()["listing_evictions_total"] > 0
 
 
 def test_a_walk_ends_though_each_fetch_takes_longer_than_ttl():

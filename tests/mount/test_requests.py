@@ -2,7 +2,7 @@
 
 One listing fills a whole binder, so what a command costs can be said beforehand: the list of
 binders, and for each binder that is looked into its drive, its schema, the pages of its documents
-and one request per folder.
+and one request per folder. What one folder costs by itself is in test_folder.py.
 """
 
 import os
@@ -97,14 +97,14 @@ def test_looking_into_one_binder_asks_for_that_binder_alone(sim, mount):
     assert requests_of(sim, ("find", str(binder))) == ONE_BINDER
 
 
-def test_one_file_read_cold_costs_its_binder_and_then_nothing(sim):
+def test_one_file_read_cold_costs_the_folders_on_its_path_and_then_nothing(sim):
     with mounted(sim) as mount:
         deep = next(some_binder(mount).glob("*/*/*/*.json")).relative_to(mount.path)
     sim.control("POST", "/stats/reset")
     with mounted(sim) as mount:
         file = mount / deep
         wait_for_token(sim)
-        assert requests_of(sim, ("cat", str(file))) == {**TOP, **ONE_BINDER}
+        assert requests_of(sim, ("cat", str(file))) == {**TOP, "drive": 1, "search": 3, "subfolders": 3}
         assert requests_of(sim, ("cat", str(file)), ("ls", "-l", str(file.parent)), ("head", "-c1", str(file))) == {}
 
 

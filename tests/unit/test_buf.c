@@ -149,12 +149,33 @@ static void test_leaves_no_copy(void **state)
 	buf_reset(&buf);
 }
 
+static void test_open_grows_in_place_of_copying(void **state)
+{
+	struct buf buf = BUF_INIT_OPEN(1 << 20);
+
+	(void)state;
+	wiped = 0;
+	for (int round = 0; round < 2; round++) { /* a reset changes nothing in that */
+		for (int i = 0; i < 1000; i++)
+			assert_int_equal(buf_printf(&buf, "%04d,", i), 0);
+		assert_int_equal(wiped, 0);
+		assert_int_equal(buf.len, 5000);
+		assert_memory_equal(buf.data, "0000,0001,", 10);
+		assert_string_equal(buf.data + 4990, "0998,0999,");
+		buf_reset(&buf);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),	     cmocka_unit_test(test_append),
-		cmocka_unit_test(test_bound),	     cmocka_unit_test(test_grows_by_doubling),
-		cmocka_unit_test(test_error_sticks), cmocka_unit_test(test_leaves_no_copy),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_append),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_grows_by_doubling),
+		cmocka_unit_test(test_error_sticks),
+		cmocka_unit_test(test_leaves_no_copy),
+		cmocka_unit_test(test_open_grows_in_place_of_copying),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,16 +70,13 @@ static void test_a_pause_that_nobody_can_wait_out(void **state)
 }
 
 /* Half as many at once, however many of those under way were refused; then more again. */
-static void test_a_429_narrows_and_answers_widen(void **state)
+static void check_narrowing(int status, const uint64_t *refused)
 {
-	(void)state;
 	documents = 50 * PAGE_SIZE;
-	SAYS(.prefix = PAGE_URL "?pageSize=10&pageNumber=2", .times = 1, .status = 429,
-	     .headers = "Retry-After: 0\r\n");
-	SAYS(.prefix = PAGE_URL "?pageSize=10&pageNumber=3", .times = 1, .status = 429,
-	     .headers = "Retry-After: 0\r\n");
+	REFUSES(PAGE_URL "?pageSize=10&pageNumber=2", 1, status);
+	REFUSES(PAGE_URL "?pageSize=10&pageNumber=3", 1, status);
 	start(0, "A", true);
-	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 2);
+	RUN_UNTIL(&loop, *refused == 2);
 	HOLDS(PAGE_URL, FOREVER);
 	clock_skip(&loop, 1000);
 	RUN_UNTIL(&loop, server_waiting(&server) > 0);
@@ -94,6 +91,18 @@ static void test_a_429_narrows_and_answers_widen(void **state)
 	rules_clear();
 	release();
 	assert_int_equal(await(0), 0);
+}
+
+static void test_a_429_narrows_and_answers_widen(void **state)
+{
+	(void)state;
+	check_narrowing(429, &fetcher_counters(fetcher)->answers_limited);
+}
+
+static void test_an_overload_narrows_too(void **state)
+{
+	(void)state;
+	check_narrowing(503, &fetcher_counters(fetcher)->answers_broken);
 }
 
 /* A call that went out only when the pause had ended is not the server's slowness. */
@@ -144,6 +153,42 @@ static void test_forgetting_ends_a_pause(void **state)
 	assert_int_equal(fetcher_pause_ms(fetcher), 0);
 	assert_int_equal(fetcher_refusal(fetcher), 0);
 	assert_int_equal(await(1), 0);
+	/* Also for the one that met the limit: who asks for the same would wait with it. */
+	assert_int_equal(await(0), 0);
+}
+
+/* Turns the clock in small steps, as what is under way takes real time. */
+#define SKIP_UNTIL(condition)                                                                      \
+	for (int i = 0; !(condition); i++) {                                                       \
+		assert_true(i < 10000);                                                            \
+		clock_skip(&loop, 5);                                                              \
+		run_for(&loop, 1);                                                                 \
+	}
+
+/* A token that is granted at last is reason to look whether the server is back, but not while it
+ * wants to be left alone. */
+static void test_a_probe_waits_for_the_end_of_a_pause(void **state)
+{
+	uint64_t sent;
+
+	(void)state;
+	SAYS(.prefix = TOKEN_URL, .times = 1, .status = 200,
+	     .body = "{\"access_token\":\"short\",\"expires_in\":2}");
+	RESETS(TOKEN_URL, FOREVER);
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 60\r\n");
+	renew();
+	start(0, NULL, false);
+	SKIP_UNTIL(fetcher_breaker_open(fetcher));
+	assert_int_equal(fetcher_counters(fetcher)->answers_limited, 1);
+	rules_clear();
+	sent = requests();
+	SKIP_UNTIL(token_state(fetcher_token(fetcher)) == TOKEN_HELD);
+	run_for(&loop, 50);
+	assert_true(fetcher_pause_ms(fetcher) > 0);
+	assert_int_equal(requests(), sent);
+	skip_until_request(100);
+	assert_int_equal(fetcher_pause_ms(fetcher), 0);
+	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_with_token, tear_down)
@@ -156,9 +201,12 @@ int main(void)
 		TEST(test_429_without_end),
 		TEST(test_a_pause_that_nobody_can_wait_out),
 		TEST(test_a_429_narrows_and_answers_widen),
+		TEST(test_an_overload_narrows_too),
 		TEST(test_a_deadline_just_after_a_pause),
 		TEST(test_a_reload_does_not_end_a_pause),
 		TEST(test_forgetting_ends_a_pause),
+		cmocka_unit_test_setup_teardown(test_a_probe_waits_for_the_end_of_a_pause, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

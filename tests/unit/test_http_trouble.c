@@ -39,6 +39,36 @@ static void test_the_bound_is_exact(void **state)
 	assert_failed(&outcomes[1].response, -EFBIG);
 }
 
+static void handle_long(struct server *unused, struct server_request *request)
+{
+	static char body[200000];
+
+	(void)unused;
+	server_answer_bytes(request, 200, "", body, sizeof(body));
+}
+
+static void handle_boast(struct server *unused, struct server_request *request)
+{
+	static const char boast[] = "HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\nboast";
+	uv_buf_t bytes = uv_buf_init((char *)boast, sizeof(boast) - 1);
+
+	(void)unused;
+	uv_try_write((uv_stream_t *)&request->connection->tcp, &bytes, 1);
+	server_hang_up(request);
+}
+
+static void test_room_is_made_once_for_a_body_that_says_how_long_it_is(void **state)
+{
+	(void)state;
+	assert_int_equal(get_from(handle_long)->error, 0);
+	assert_int_equal(outcomes[0].response.body.cap, 200000 + 1);
+	server.handle = handle_boast;
+	send_to(&outcomes[1], "/");
+	RUN_UNTIL(&loop, outcomes[1].calls);
+	assert_failed(&outcomes[1].response, -EHOSTUNREACH);
+	assert_in_range(outcomes[1].response.body.cap, 5, HTTP_BODY_MAX / 8);
+}
+
 static void handle_endless_headers(struct server *unused, struct server_request *request)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\n";
@@ -298,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_an_endless_body_is_cut_off),
 		TEST(test_the_bound_is_exact),
+		TEST(test_room_is_made_once_for_a_body_that_says_how_long_it_is),
 		TEST(test_endless_headers_are_cut_off),
 		TEST(test_an_endless_header_is_cut_off),
 		TEST(test_gzip_is_decompressed),

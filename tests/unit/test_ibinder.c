@@ -278,6 +278,25 @@ static void test_a_server_without_the_subfolders_call(void **state)
 	check_call_missing(405);
 }
 
+/* Or a binder went just when its folders were asked for the first time: when the binders are listed
+ * anew it is tried again. A 405 says more. */
+static void test_a_404_may_mean_something_else(void **state)
+{
+	(void)state;
+	run.provider = provider_new();
+	RUN_PART(&run, ONE_FOLDER_WITH_SUB, {SUB_URL("F"), "", 404});
+	run_top(&run, "[" BINDER "]");
+	RUN_PART(&run, ONE_FOLDER_WITH_SUB, {SUB_URL("F"), "[" DIR("SUB") "]", 0});
+	assert_int_equal(asked(&run, SUB_URL("F")), 1);
+	assert_non_null(at_path(&run, "dir F/dir SUB/D.pdf.json"));
+
+	provider_ibinder.forget(run.provider);
+	RUN_PART(&run, ONE_FOLDER_WITH_SUB, {SUB_URL("F"), "", 405});
+	run_top(&run, "[" BINDER "]");
+	RUN_PART(&run, ONE_FOLDER_WITH_SUB, {SUB_URL("F"), "[]", 0});
+	assert_int_equal(asked(&run, SUB_URL("")), 0);
+}
+
 /* Once the call has answered, 404 means that this one folder has gone. */
 static void test_a_folder_that_has_gone(void **state)
 {
@@ -547,6 +566,7 @@ int main(void)
 		TEST(test_folders_of_any_depth),
 		TEST(test_folders_that_return_their_ancestors),
 		TEST(test_a_server_without_the_subfolders_call),
+		TEST(test_a_404_may_mean_something_else),
 		TEST(test_a_folder_that_has_gone),
 		TEST(test_a_call_that_is_switched_off_later),
 		TEST(test_what_a_binder_does_without),

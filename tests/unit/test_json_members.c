@@ -58,6 +58,45 @@ static void test_get_members(void **state)
 	free(copy);
 }
 
+/* As json_next and json_get_members of the value would have it, wherever the walk for members
+ * stops.
+ */
+static void test_next_members(void **state)
+{
+	static const char *const keys[] = {"id", "list"};
+	static const char *const texts[] = {
+		"[]",
+		" [ ] ",
+		"[{}]",
+		"[{\"id\":1,\"list\":[{\"id\":2}]} , { \"list\" : [ ] , \"id\" : \"a]}\\\"\" }]",
+		"[{\"id\":1,\"list\":2,\"more\":{\"a\":[[{}],\"}\"]}},{\"x\":{\"id\":1},\"y\":[]}]",
+		"[1, \"id\", null,[{\"id\":1}],{\"list\":[1,2]},[], {\"id\":{\"id\":{}}}]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		char *copy;
+		struct json list = parse(texts[i], strlen(texts[i]), &copy);
+		struct json_iter one = json_iterate(list);
+		struct json_iter both = json_iterate(list);
+		struct json expected[COUNT(keys)];
+		struct json values[COUNT(keys)];
+		while (json_next(&one)) {
+			json_get_members(one.value, keys, COUNT(keys), expected);
+			assert_true(json_next_members(&both, keys, COUNT(keys), values));
+			assert_ptr_equal(both.value.text, one.value.text);
+			assert_int_equal(both.value.len, one.value.len);
+			for (size_t k = 0; k < COUNT(keys); k++) {
+				assert_ptr_equal(values[k].text, expected[k].text);
+				assert_int_equal(values[k].len, expected[k].len);
+			}
+		}
+		assert_false(json_next_members(&both, keys, COUNT(keys), values));
+		assert_null(values[0].text);
+		free(copy);
+	}
+}
+
 static const char members[] =
 	"{\"s\":\"x\\u00e5\",\"empty\":\"\",\"null\":null,\"true\":true,\"zero\":0,\"minus\":-0,"
 	"\"big\":12345678901234567890,\"max\":9223372036854775807,\"min\":-9223372036854775808,"
@@ -133,9 +172,8 @@ static void test_get_int(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_get),
-		cmocka_unit_test(test_get_members),
-		cmocka_unit_test(test_get_string_and_id),
+		cmocka_unit_test(test_get),	     cmocka_unit_test(test_get_members),
+		cmocka_unit_test(test_next_members), cmocka_unit_test(test_get_string_and_id),
 		cmocka_unit_test(test_get_int),
 	};
 

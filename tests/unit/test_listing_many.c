@@ -57,6 +57,41 @@ static void test_many_are_quick(void **state)
 	free(ids);
 }
 
+/* Each folder inside the one before. */
+static void test_a_deep_path(void **state)
+{
+	struct object *objects = calloc(MANY, sizeof(*objects));
+	char(*ids)[16] = calloc(MANY, sizeof(*ids));
+	int64_t start_ms = loop_now_ms();
+	struct buf path = BUF_INIT(4 * MANY);
+	const struct listing_entry *entry;
+	struct listing *listing;
+	uint32_t dir;
+
+	(void)state;
+	assert_true(objects && ids);
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "%zu", i);
+		objects[i] = (struct object)FOLDER(ids[i], i ? ids[i - 1] : NULL, "f");
+	}
+	listing = build(objects, MANY, NULL, NOW);
+	entry = listing_find_name(listing, 0, "f");
+	for (dir = entry->dir; listing->dirs[dir].count > 0; dir = entry->dir)
+		entry = listing_find_name(listing, dir, "f");
+	assert_int_equal(buf_append_str(&path, ">"), 0);
+	assert_int_equal(listing_path(listing, entry, &path), 0);
+	assert_int_equal(path.len, 2 * MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		if (path.data[2 * i] != (i ? '/' : '>') || path.data[2 * i + 1] != 'f')
+			fail_msg("not a path of f's at %zu", i);
+	}
+	assert_true(loop_now_ms() - start_ms < MANY_SECONDS * 1000);
+	buf_reset(&path);
+	listing_unref(listing);
+	free(objects);
+	free(ids);
+}
+
 /* ---- Random sets. ---- */
 
 static unsigned random_below(unsigned bound)
@@ -202,6 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many_are_quick),
+		cmocka_unit_test(test_a_deep_path),
 		cmocka_unit_test(test_random_sets),
 	};
 

@@ -9,6 +9,7 @@
 
 #include "url.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define COUNT(arr) (sizeof(arr) / sizeof((arr)[0]))
@@ -32,6 +33,16 @@ static void test_loopback(void **state)
 		assert_false(url_host_is_loopback(no[i]));
 }
 
+/* What is wrong with it, or NULL. */
+static const char *problem_of(const char *link, bool plain)
+{
+	const char *problem = NULL;
+	int error = url_storage_check(link, plain, &problem);
+
+	assert_int_equal(error, problem ? -EBADMSG : 0);
+	return problem;
+}
+
 static void test_links_that_may_be_used(void **state)
 {
 	static const char *const links[] = {
@@ -51,7 +62,7 @@ static void test_links_that_may_be_used(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(links); i++) {
-		const char *problem = url_storage_problem(links[i], true);
+		const char *problem = problem_of(links[i], true);
 
 		if (problem)
 			fail_msg("%s: %s", links[i], problem);
@@ -91,21 +102,21 @@ static void test_links_that_may_not(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		const char *problem = url_storage_problem(table[i].link, true);
+		const char *problem = problem_of(table[i].link, true);
 
 		if (!problem || !strstr(problem, table[i].part))
 			fail_msg("%s: %s", table[i].link, problem ? problem : "is taken");
 		assert_null(strstr(problem, SIGNATURE));
 	}
 	/* The API's own being https, storage's must be too. */
-	assert_non_null(url_storage_problem("http://127.0.0.1/", false));
-	assert_null(url_storage_problem("https://127.0.0.1/", false));
+	assert_non_null(problem_of("http://127.0.0.1/", false));
+	assert_null(problem_of("https://127.0.0.1/", false));
 	/* Schemes that not every libcurl can parse are refused either way. */
-	assert_non_null(url_storage_problem("file:///etc/passwd", true));
-	assert_non_null(url_storage_problem("file://localhost/etc/passwd", true));
-	assert_non_null(url_storage_problem("gopher://127.0.0.1/", true));
-	assert_non_null(url_storage_problem("data:text/plain,x", true));
-	assert_non_null(url_storage_problem("javascript:alert(1)", true));
+	assert_non_null(problem_of("file:///etc/passwd", true));
+	assert_non_null(problem_of("file://localhost/etc/passwd", true));
+	assert_non_null(problem_of("gopher://127.0.0.1/", true));
+	assert_non_null(problem_of("data:text/plain,x", true));
+	assert_non_null(problem_of("javascript:alert(1)", true));
 }
 
 static void test_addresses_of_an_api(void **state)
@@ -129,14 +140,17 @@ static void test_addresses_of_an_api(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		const char *problem = url_service_problem(table[i].address, true);
+		const char *problem;
+		int error = url_service_check(table[i].address, true, &problem);
 
+		assert_int_equal(error, problem ? -EBADMSG : 0);
 		if (!problem != !table[i].part || (problem && !strstr(problem, table[i].part)))
 			fail_msg("%s: %s", table[i].address, problem ? problem : "is taken");
 		if (problem)
 			assert_null(strstr(problem, SIGNATURE));
 	}
-	assert_non_null(url_service_problem("http://127.0.0.1/", false));
+	assert_int_equal(url_service_check("http://127.0.0.1/", false, &(const char *){NULL}),
+			 -EBADMSG);
 }
 
 int main(void)

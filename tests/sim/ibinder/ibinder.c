@@ -182,7 +182,7 @@ static const struct setting ibinder_options[] = {
 	{0},
 };
 
-static const char *const ibinder_tab_filters[] = {"exact", "nested", NULL};
+static const char *const ibinder_tab_filters[] = {"exact", "nested", "top", "none", NULL};
 static const char *const ibinder_416s[] = {"range", "bare", NULL};
 static const char *const ibinder_subfolders[] = {"present", "404", "405", NULL};
 

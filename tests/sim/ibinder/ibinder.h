@@ -28,7 +28,12 @@ struct ibinder_settings {
 };
 
 /* In the order of the words that set them. */
-enum ibinder_tab_filter { IBINDER_TAB_EXACT, IBINDER_TAB_NESTED };
+enum ibinder_tab_filter {
+	IBINDER_TAB_EXACT,
+	IBINDER_TAB_NESTED, /* a folder's documents and those of all folders below */
+	IBINDER_TAB_TOP,    /* nothing by folders that are not at the binder's top */
+	IBINDER_TAB_NONE    /* nothing at all */
+};
 enum ibinder_416 { IBINDER_416_RANGE, IBINDER_416_BARE };
 enum ibinder_subfolders {
 	IBINDER_SUBFOLDERS_PRESENT,

@@ -30,7 +30,7 @@ struct search_sort {
 
 struct search {
 	const struct org *org;
-	bool tab_nested;
+	enum ibinder_tab_filter tab_filter;
 	struct search_filter filters[SEARCH_FILTERS_MAX];
 	size_t n_filters;
 	struct search_sort sorts[SEARCH_SORTS_MAX];
@@ -151,7 +151,10 @@ static int search_parse_query(struct search *search, const struct request *reque
 static bool search_in_tab(const struct search *search, const struct org_folder *folder,
 			  const char *id)
 {
-	if (!search->tab_nested)
+	if (search->tab_filter == IBINDER_TAB_NONE ||
+	    (search->tab_filter == IBINDER_TAB_TOP && folder && folder->parent))
+		return false;
+	if (search->tab_filter != IBINDER_TAB_NESTED)
 		return folder && !strcmp(folder->id, id);
 	while (folder && strcmp(folder->id, id))
 		folder = folder->parent;
@@ -231,7 +234,8 @@ static const struct list *search_candidates(const struct search *search)
 
 		if (!folder)
 			return &none;
-		return search->tab_nested ? &folder->binder->documents : &folder->documents;
+		return search->tab_filter == IBINDER_TAB_NESTED ? &folder->binder->documents
+								: &folder->documents;
 	}
 	if (binder_id) {
 		const struct org_binder *binder = org_find_binder(search->org, binder_id);
@@ -248,7 +252,7 @@ static bool search_is_slice(const struct search *search)
 		return false;
 	const char *key = search->filters[0].key;
 	return key == search->org->key_binder ||
-	       (key == search->org->key_tab && !search->tab_nested);
+	       (key == search->org->key_tab && search->tab_filter == IBINDER_TAB_EXACT);
 }
 
 static void search_render(const struct search *search, const struct list *matches,
@@ -312,7 +316,7 @@ void search_answer(struct sim *sim, const struct request *request, struct reply 
 	const struct ibinder *ibinder = ibinder_of(sim);
 	struct search search = {
 		.org = &ibinder->org,
-		.tab_nested = ibinder->settings.tab_filter == IBINDER_TAB_NESTED,
+		.tab_filter = ibinder->settings.tab_filter,
 	};
 	const struct buf *body = &request->body;
 	cJSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;

@@ -1,0 +1,469 @@
+/* engine.c: schedules: what happens to the daemon's engine, in which order, from one seed.
+ *
+ *   engine [--seconds=N | --schedules=N]     from a seed that is printed
+ *   engine SEED...                           these alone; also SEED=n in the environment
+ *
+ * A schedule makes an organisation and a configuration, then asks, answers, fails, changes, forgets
+ * and lets time pass as chance has it; at quiet points all is read and compared; at the end nothing
+ * may be left. What each of these demands stands in kernel_check.c, kernel_compare.c, invariants.c
+ * and transport.c. */
+#include "engine.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ACTIONS_KEPT   60
+#define SCHEDULE_MAX_S 3 /* usual is less than a millisecond */
+/* The server is well for so long at most before all must be well. */
+#define CALM_WITHIN_MS (20 * 60 * 1000)
+#define CALM_STEP_MS   1000
+/* What failed is not tried again for a while. */
+#define FAILURES_LAST_MS 10000
+/* Listings that are being built or read may be beside those that count. */
+#define MEMORY_SLACK 16384
+
+struct config config;
+struct daemon engine;
+uv_loop_t loop;
+uint64_t now_seq;
+bool troubled;
+int64_t hangup_ms;
+uint64_t hangup_seq;
+
+static uint64_t seed;
+static uint64_t rng_state;
+static unsigned fault_percent;
+static struct totals {
+	uint64_t schedules;
+	uint64_t steps;
+	uint64_t answers;
+	uint64_t compared;
+	uint64_t evictions;
+} totals;
+
+/* --- Chance, and what is told when something is wrong --- */
+
+unsigned rng_below(unsigned n)
+{
+	rng_state ^= rng_state << 13;
+	rng_state ^= rng_state >> 7;
+	rng_state ^= rng_state << 17;
+	return (unsigned)((rng_state >> 20) % n);
+}
+
+static char actions[ACTIONS_KEPT][160];
+static unsigned action_count;
+
+void action(const char *format, ...)
+{
+	char *line = actions[action_count++ % ACTIONS_KEPT];
+	va_list arguments;
+	int len = snprintf(line, sizeof(actions[0]), "%10" PRId64 " ", clock_ms);
+
+	va_start(arguments, format);
+	vsnprintf(line + len, sizeof(actions[0]) - (size_t)len, format, arguments);
+	va_end(arguments);
+}
+
+void fail(const char *format, ...)
+{
+	unsigned i = action_count > ACTIONS_KEPT ? action_count - ACTIONS_KEPT : 0;
+	va_list arguments;
+
+	for (; i < action_count; i++)
+		fprintf(stderr, "%s\n", actions[i % ACTIONS_KEPT]);
+	fprintf(stderr, "SEED=%" PRIu64 " at %" PRId64 " ms: ", seed, clock_ms);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	abort();
+}
+
+/* --- The engine, as main.c makes and ends it --- */
+
+static void pick_config(void)
+{
+	static const int64_t ttls_ms[] = {0, 50, 1000, 60000};
+	static const int64_t stales_ms[] = {0, 500, 60000};
+	static const int64_t timeouts_ms[] = {500, 3000, 10000};
+	static const size_t connections[] = {1, 2, 4, 16};
+	static const size_t pages[] = {1, 2, 3, 250};
+	static const size_t memories[] = {12 << 10, 16 << 10, 16 << 20};
+
+	config = (struct config){
+		.provider = "ibinder",
+		.tenant_id = "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+		.client_id = "client",
+		.api_url = "http://127.0.0.1/api",
+		.auth_url = "http://127.0.0.1/connect/token",
+		.subfolders_path = "/documents/drives/binders/{binder}/folders/{folder}",
+		.mountpoint = "/mnt",
+		.ttl_ms = RNG_PICK(ttls_ms),
+		.stale_ms = RNG_PICK(stales_ms),
+		.timeout_ms = RNG_PICK(timeouts_ms),
+		.connections = RNG_PICK(connections),
+		.page_size = RNG_PICK(pages),
+		.content = rng_percent(50),
+		.sizes = rng_percent(50) ? CONFIG_SIZES_LAZY : CONFIG_SIZES_EXACT,
+	};
+	/* Less than 1 MiB is only of use without contents. */
+	config.memory = config.content ? 1 << 20 : RNG_PICK(memories);
+	fault_percent = rng_percent(40) ? 0 : rng_percent(50) ? 10 : 50;
+}
+
+static void set_secret(void)
+{
+	struct secret secret = {NULL, 0};
+
+	CHECK(secret_set(&secret, "client-secret", strlen("client-secret")) == 0, "no memory");
+	fetcher_renew(engine.fetcher, &secret);
+	secret_fini(&secret);
+}
+
+static void on_up(void *data)
+{
+	(void)data;
+}
+
+static void on_ended(void *data, int error)
+{
+	(void)data;
+	fail("the session ends: %d", error);
+}
+
+static void start(void)
+{
+	int error;
+
+	memset(&engine, 0, sizeof(engine));
+	error = http_new(&loop, HTTP_API, config.timeout_ms, config.connections, NULL, NULL,
+			 &engine.http);
+	if (!error)
+		error = provider_ibinder.provider_new(&config, &engine.provider);
+	if (!error)
+		error = fetcher_new(&loop, engine.http, &config, &provider_ibinder, engine.provider,
+				    &engine.failures, &engine.fetcher);
+	if (!error)
+		error = wait_room_new(&loop, config.timeout_ms, &engine.room);
+	if (!error)
+		error = tree_new(&config, engine.fetcher, engine.room, provider_ibinder.top_name,
+				 &engine.tree);
+	if (!error && config.content)
+		error = http_new(&loop, HTTP_STORAGE, config.timeout_ms, 128, NULL, NULL,
+				 &engine.storage);
+	if (!error && config.content)
+		error = contents_new(&loop, engine.storage, &config, engine.fetcher, engine.room,
+				     &engine.failures, &engine.contents);
+	engine.control = (struct control){
+		.config = &config,
+		.ops = &provider_ibinder,
+		.provider = engine.provider,
+		.fetcher = engine.fetcher,
+		.tree = engine.tree,
+		.contents = engine.contents,
+		.room = engine.room,
+		.failures = &engine.failures,
+	};
+	if (!error)
+		error = fs_new(&loop, &config, engine.tree, engine.contents, engine.room,
+			       &engine.control, on_up, on_ended, NULL, &engine.fs);
+	CHECK(!error, "the engine does not start: %d", error);
+	set_secret();
+}
+
+static void end(void)
+{
+	struct fs *fs = engine.fs;
+
+	engine.fs = NULL;
+	fs_free(fs);
+	kernel_check_ended();
+	contents_free(engine.contents);
+	tree_free(engine.tree);
+	wait_room_free(engine.room);
+	fetcher_free(engine.fetcher);
+	http_free(engine.storage);
+	http_free(engine.http);
+	provider_ibinder.provider_free(engine.provider);
+	for (int turns = 0; uv_run(&loop, UV_RUN_NOWAIT); turns++)
+		CHECK(turns < 100, "something is left in the loop");
+	CHECK(listing_bytes_alive() == 0 && listing_bytes_building() == 0,
+	      "%zu and %zu bytes are left", listing_bytes_alive(), listing_bytes_building());
+}
+
+static void hang_up(void)
+{
+	settle();
+	action("SIGHUP");
+	invariants_mark();
+	hangup_ms = clock_boot_ms();
+	hangup_seq = now_seq;
+	tree_expire_all(engine.tree);
+	if (engine.contents)
+		contents_forget(engine.contents);
+	fetcher_forget(engine.fetcher);
+	transport_forget();
+	set_secret();
+}
+
+/* --- Time --- */
+
+void settle(void)
+{
+	int turns = 0;
+
+	do {
+		now_seq++;
+		uv_run(&loop, UV_RUN_NOWAIT);
+		CHECK(++turns < 1000, "the loop does not come to rest");
+	} while (uv_backend_timeout(&loop) == 0);
+	kernel_check();
+	invariants_check();
+}
+
+static int64_t next_event_ms(void)
+{
+	int timer_ms = uv_backend_timeout(&loop);
+	int64_t next_ms = transport_deadline_ms();
+
+	return timer_ms >= 0 && clock_ms + timer_ms < next_ms ? clock_ms + timer_ms : next_ms;
+}
+
+/* From event to event. */
+static void advance_to(int64_t until_ms)
+{
+	settle();
+	while (next_event_ms() <= until_ms) {
+		clock_ms = next_event_ms();
+		while (transport_deadline_ms() <= clock_ms)
+			transport_expire();
+		settle();
+	}
+	clock_ms = until_ms;
+	settle();
+}
+
+static void answer(enum outcome outcome)
+{
+	totals.answers++;
+	transport_answer(rng_below(transport_waiting()), outcome);
+}
+
+void run_well(bool (*condition)(void))
+{
+	int64_t until_ms = clock_ms + CALM_WITHIN_MS;
+
+	settle();
+	while (!condition()) {
+		int64_t next_ms = next_event_ms();
+
+		CHECK(clock_ms < until_ms, "the server is well, and all is not");
+		if (transport_waiting()) {
+			clock_ms++;
+			answer(OUTCOME_RIGHT);
+		} else {
+			/* Some things end without a timer: a pause in which nobody waits. */
+			clock_ms = next_ms < clock_ms + CALM_STEP_MS ? next_ms
+								     : clock_ms + CALM_STEP_MS;
+		}
+		settle();
+	}
+}
+
+/* --- Schedules --- */
+
+static bool is_calm(void)
+{
+	return kernel_waiting() == 0 && transport_waiting() == 0 &&
+	       token_state(fetcher_token(engine.fetcher)) == TOKEN_HELD &&
+	       !fetcher_breaker_open(engine.fetcher) && fetcher_pause_ms(engine.fetcher) == 0 &&
+	       (!config.content || (!contents_breaker_open(engine.contents) &&
+				    contents_pause_ms(engine.contents) == 0));
+}
+
+static int64_t calm_until_ms;
+
+static bool is_later(void)
+{
+	return clock_ms >= calm_until_ms && transport_waiting() == 0;
+}
+
+static void wait_well(int64_t ms)
+{
+	calm_until_ms = clock_ms + ms;
+	run_well(is_later);
+}
+
+static void be_quiet(void)
+{
+	action("quiet");
+	if (token_state(fetcher_token(engine.fetcher)) == TOKEN_REFUSED)
+		hang_up(); /* as its text says; or five minutes */
+	run_well(is_calm);
+	wait_well(config.ttl_ms + config.stale_ms + FAILURES_LAST_MS);
+	run_well(is_calm);
+	action("compare");
+	troubled = false;
+	kernel_compare();
+	CHECK(!troubled, "there is trouble, and nothing is wrong");
+	CHECK(listing_bytes_alive() <= config_memory_listings(&config) + MEMORY_SLACK,
+	      "%zu bytes of listings", listing_bytes_alive());
+	totals.compared++;
+}
+
+static enum outcome pick_outcome(void)
+{
+	if (!rng_percent(fault_percent))
+		return OUTCOME_RIGHT;
+	return (enum outcome)(1 + rng_below(OUTCOMES - 1));
+}
+
+/* Timers stand still meanwhile, and so do those of the transport. Deadlines pass. */
+static void sleep_for(int64_t ms)
+{
+	settle();
+	action("sleep for %" PRId64 " ms", ms);
+	troubled = troubled || kernel_waiting() || transport_waiting();
+	clock_asleep_ms += ms;
+}
+
+static void step(void)
+{
+	static const int64_t waits_ms[] = {1, 1, 5, 20, 100, 450, 1000, 3000, 10000, 61000};
+	static const int64_t sleeps_ms[] = {700, 5000, 3600000};
+	unsigned what = rng_below(100);
+
+	totals.steps++;
+	now_seq++;
+	if (what < 40)
+		kernel_ask();
+	else if (what < 75) {
+		if (transport_waiting())
+			answer(pick_outcome());
+	} else if (what < 84)
+		advance_to(clock_ms + RNG_PICK(waits_ms));
+	else if (what < 90)
+		world_change();
+	else if (what < 93)
+		kernel_interrupt();
+	else if (what < 98)
+		kernel_drop();
+	else if (what == 98)
+		rng_percent(50) ? hang_up() : sleep_for(RNG_PICK(sleeps_ms));
+	else if (fault_percent)
+		transport_revoke();
+	if (rng_percent(70))
+		settle();
+}
+
+/* What never ends must say where it is. */
+static void on_alarm(int number)
+{
+	(void)number;
+	fail("the schedule does not come to its end");
+}
+
+static void run_schedule(uint64_t number)
+{
+	unsigned rounds;
+
+	alarm(SCHEDULE_MAX_S);
+	seed = number;
+	rng_state = (number + 1) * UINT64_C(0x9E3779B97F4A7C15);
+	srandom((unsigned)number);
+	clock_reset();
+	now_seq = 1;
+	troubled = false;
+	hangup_ms = 0;
+	hangup_seq = 0;
+	action_count = 0;
+	pick_config();
+	world_reset();
+	transport_reset();
+	kernel_reset();
+	kernel_compare_reset();
+	invariants_reset();
+	start();
+	for (rounds = 1 + rng_below(2); rounds > 0; rounds--) {
+		for (unsigned steps = 5 + rng_below(40); steps > 0; steps--)
+			step();
+		settle();
+		if (rng_percent(60))
+			be_quiet();
+	}
+	if (rng_percent(50)) {
+		run_well(is_calm);
+		kernel_drop_all();
+		CHECK(tree_counters(engine.tree)->nodes == 0, "%llu nodes are left",
+		      (unsigned long long)tree_counters(engine.tree)->nodes);
+	}
+	totals.evictions += tree_counters(engine.tree)->evictions;
+	end();
+	totals.schedules++;
+}
+
+/* --- The program --- */
+
+/* Of the real clocks: ours stands before them. */
+static double real_seconds(clockid_t clock)
+{
+	struct timespec now;
+
+	syscall(SYS_clock_gettime, clock, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	const char *given = getenv("SEED");
+	double began = real_seconds(CLOCK_MONOTONIC);
+	double seconds = argc > 1 || given ? 0 : 5;
+	unsigned long long schedules = 0;
+	uint64_t next = 0;
+
+	log_init(LOG_LEVEL_ERROR, LOG_TARGET_STDERR);
+	signal(SIGALRM, on_alarm);
+	if (uv_loop_init(&loop) || getrandom(&next, 6, 0) != 6)
+		return 2;
+	for (int i = 1; i < argc; i++) {
+		char *end;
+		uint64_t number = strtoull(argv[i], &end, 10);
+
+		if (sscanf(argv[i], "--seconds=%lf", &seconds) == 1 ||
+		    sscanf(argv[i], "--schedules=%llu", &schedules) == 1)
+			continue;
+		if (*end) {
+			fprintf(stderr, "usage: %s [--seconds=N | --schedules=N | SEED...]\n",
+				argv[0]);
+			return 2;
+		}
+		run_schedule(number);
+	}
+	if (given)
+		run_schedule(strtoull(given, NULL, 10));
+	if (schedules || seconds > 0)
+		printf("SEED=%" PRIu64 " is the first schedule\n", next);
+	fflush(stdout);
+	while (schedules ? totals.schedules < schedules
+			 : real_seconds(CLOCK_MONOTONIC) - began < seconds)
+		run_schedule(next++);
+	kernel_reset();
+	uv_loop_close(&loop);
+	printf("%" PRIu64 " schedules, %.0f a second of processor time; %" PRIu64 " steps, %" PRIu64
+	       " answers, %" PRIu64 " quiet points, %" PRIu64 " evictions\n",
+	       totals.schedules, (double)totals.schedules / real_seconds(CLOCK_PROCESS_CPUTIME_ID),
+	       totals.steps, totals.answers, totals.compared, totals.evictions);
+	return 0;
+}

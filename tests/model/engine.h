@@ -1,0 +1,219 @@
+/* engine.h: the daemon without kernel, network or time: what the files of this program share.
+ *
+ * All of src/ but main.c, http.c and libfuse's session is the real thing, on the real libuv.
+ * Replaced are, in this program alone:
+ *
+ *   the clock      clock_gettime() stands before the C library's, also for libuv: time passes when
+ *                  a schedule says so, from timer to timer (clock.c)
+ *   http.c         each request waits until a schedule answers it: rightly, wrongly, late or never
+ *                  (transport.c)
+ *   libfuse        requests come from the schedule through the session's descriptor, answers are
+ *                  looked at where they are given (session.c, kernel.c)
+ *   the server     a small organisation that remembers all it ever was (world.c)
+ *
+ * A schedule is what one seed makes of them; it comes out the same each time. */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include "buf.h"
+#include "fs_internal.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define COUNT(arr) (sizeof(arr) / sizeof((arr)[0]))
+#define NS_PER_MS  INT64_C(1000000)
+
+/* --- engine.c: the schedule --- */
+
+/* Prints the seed, the latest actions and what is wrong, and ends the program. */
+_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define CHECK(condition, ...)                                                                      \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			fail(__VA_ARGS__);                                                         \
+	} while (0)
+void action(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Below n; n > 0. */
+unsigned rng_below(unsigned n);
+static inline bool rng_percent(unsigned percent)
+{
+	return rng_below(100) < percent;
+}
+#define RNG_PICK(arr) ((arr)[rng_below(COUNT(arr))])
+
+extern struct config config;
+extern struct daemon {
+	struct provider *provider;
+	struct failures failures;
+	struct http *http;
+	struct http *storage;
+	struct wait_room *room;
+	struct fetcher *fetcher;
+	struct tree *tree;
+	struct contents *contents;
+	struct control control;
+	struct fs *fs;
+} engine;
+extern uv_loop_t loop;
+/* Grows with each step of a schedule: what happened before what. */
+extern uint64_t now_seq;
+/* Something failed since the last quiet point: old answers and errors may come. */
+extern bool troubled;
+/* The latest SIGHUP, on the clock that counts sleep and as a now_seq; 0: none. */
+extern int64_t hangup_ms;
+extern uint64_t hangup_seq;
+
+/* --- clock.c --- */
+
+extern int64_t clock_ms;	/* of timers */
+extern int64_t clock_asleep_ms; /* which passed beside it: the machine slept */
+static inline int64_t clock_boot_ms(void)
+{
+	return clock_ms + clock_asleep_ms;
+}
+void clock_reset(void);
+int64_t clock_wall_ns(void); /* without moving it */
+
+/* --- world.c: the server's truth --- */
+
+#define BINDERS 3
+#define FOLDERS 3 /* of each binder: two tabs, and one folder in the first */
+/* The folder that one is in. */
+#define WORLD_PARENT(folder) ((folder) == FOLDERS - 1 ? 0 : -1)
+#define DOCUMENTS	     10
+#define STATES_MAX	     24 /* of each object; it changes no more then */
+#define TEXT_MAX	     1024
+
+/* What an object was from `from` (a now_seq) on. */
+struct state {
+	uint64_t from;
+	int64_t from_wall_ns;
+	bool there;
+	int binder; /* of a document; -1 for others */
+	int folder; /* -1: none */
+	unsigned name;
+	unsigned revision;
+	unsigned version;
+};
+
+struct object {
+	struct state states[STATES_MAX];
+	unsigned count;
+	bool dated; /* a document that shows a date of its own */
+};
+
+extern struct world {
+	struct object binders[BINDERS];
+	struct object folders[BINDERS][FOLDERS];
+	struct object documents[DOCUMENTS];
+	uint64_t moved[BINDERS]; /* when documents last came or went */
+	bool tells_tabs;	 /* documents name their folder as their tab, too */
+} world;
+
+void world_reset(void);
+void world_change(void);
+static inline const struct state *world_now(const struct object *object)
+{
+	return &object->states[object->count - 1];
+}
+/* Whether that was so at some time between the two. */
+bool world_was(const struct object *object, unsigned state, uint64_t since, uint64_t until);
+
+/* Each as the server sends it, and as a file shows it but for the newline at its end. */
+void world_print_binder(int binder, const struct state *state, char text[TEXT_MAX]);
+void world_print_folder(int binder, int folder, const struct state *state, char text[TEXT_MAX]);
+void world_print_document(int document, const struct state *state, char text[TEXT_MAX]);
+void world_print_elements(int binder, char text[TEXT_MAX]);
+/* The date of a document that has one, as a time. */
+#define WORLD_DATE_NS (INT64_C(1700000000) * 1000000000)
+#define WORLD_DATE    "2023-11-14T22:13:20Z"
+
+/* The number in an id or a name, or -1. */
+int world_binder_of(const char *id);
+int world_document_of(const char *id);
+
+#define WORLD_SIZE_MAX 70000
+size_t world_size(int document, unsigned version);
+const char *world_bytes(int document, unsigned version);
+
+/* A right answer. `target` is path and query below the API. Returns the status. */
+int world_answer(const char *target, const char *body, struct buf *out);
+
+/* --- transport.c --- */
+
+enum outcome {
+	OUTCOME_RIGHT,
+	OUTCOME_ERROR,	 /* network */
+	OUTCOME_5XX,	 /* perhaps with Retry-After */
+	OUTCOME_429,	 /* the same */
+	OUTCOME_401,	 /* though the token is good */
+	OUTCOME_403,	 /* at storage: the link is refused */
+	OUTCOME_REFUSED, /* of a token request: invalid_client */
+	OUTCOME_NONSENSE,
+	OUTCOME_CUT, /* half of the body */
+	OUTCOMES
+};
+
+/* Forgets tokens, links and pauses of the schedule before. */
+void transport_reset(void);
+/* How many wait for an answer. */
+unsigned transport_waiting(void);
+/* Answers the one at `index`; true if as a good server would. */
+bool transport_answer(unsigned index, enum outcome outcome);
+/* When the first of them runs out of time, in clock_ms; INT64_MAX: none waits. */
+int64_t transport_deadline_ms(void);
+void transport_expire(void);
+/* The server believes no token that it gave so far. */
+void transport_revoke(void);
+/* SIGHUP: the client may ask again at once. */
+void transport_forget(void);
+
+/* --- kernel.c --- */
+
+void kernel_reset(void);
+/* A request at random, if there is room for another. */
+void kernel_ask(void);
+void kernel_interrupt(void);
+/* Closes a handle, or forgets a node. */
+void kernel_drop(void);
+void kernel_drop_all(void);
+unsigned kernel_waiting(void);
+/* After a turn of the loop: nobody waits past its deadline, nor once interrupted. */
+void kernel_check(void);
+/* At the end: whatever was asked was answered. */
+void kernel_check_ended(void);
+/* Everything is read by one of the ways that lead there, and equals the truth. */
+void kernel_compare(void);
+void kernel_compare_reset(void);
+
+/* --- engine.c, for kernel.c --- */
+
+/* Runs the loop until it has nothing to do at this time. */
+void settle(void);
+/* Lets the server answer all rightly, and time pass, until `condition`. */
+void run_well(bool (*condition)(void));
+
+/* --- invariants.c --- */
+
+/* What of the organisation one fetch brings. */
+enum key {
+	KEY_TOP,
+	KEY_BINDER,
+	KEY_OBJECT = KEY_BINDER + BINDERS,
+	KEY_QUERY = KEY_OBJECT + DOCUMENTS,
+	KEYS
+};
+
+void invariants_reset(void);
+/* Lists, counters and references of the engine agree. Also notes which keys are being fetched. */
+void invariants_check(void);
+/* What comes from here on was not there before. */
+void invariants_mark(void);
+/* The first now_seq of which a listing of that key may tell that came at `ms` or later, and may be
+ * shown to who asked then. False: none came since. */
+bool invariants_since(int key, int64_t ms, uint64_t asked, uint64_t *ret_seq);
+
+#endif

@@ -1,0 +1,419 @@
+/* kernel_check.c: whether an answer may be, going by all that the server ever was.
+ *
+ * As long as nothing has failed, an answer tells what was true at some time since the fetch began
+ * whose listing is at most ttl + stale old, and what the kernel may keep is not older than ttl when
+ * it goes. After a failure older truth may be shown, and errors, but never what was never true. */
+#include "kernel.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Places --- */
+
+/* Reads a name such as "d3-1.pdf.json". sscanf is slow. */
+static bool read_name(const char *name, char letter, int *ret_object, unsigned *ret_name)
+{
+	char *end;
+
+	if (name[0] != letter || name[1] < '0' || name[1] > '9' || name[2] != '-')
+		return false;
+	*ret_object = name[1] - '0';
+	*ret_name = (unsigned)strtoul(name + 3, &end, 10);
+	return end > name + 3;
+}
+
+static struct place place_in_top(const struct place *dir, const char *name)
+{
+	struct place place = {
+		.type = PLACE_NOTHING, .view = dir->view, .folder = -1, .key = KEY_TOP};
+
+	if (dir->view == LISTING_VIEW_ID) {
+		place.binder = world_binder_of(name);
+		if (place.binder >= 0)
+			place.type = PLACE_LINK;
+	} else if (read_name(name, 'b', &place.binder, &place.name)) {
+		place.type = PLACE_BINDER;
+	}
+	return place;
+}
+
+struct place place_of(const struct place *dir, const char *name)
+{
+	struct place place = *dir;
+
+	if (dir->type == PLACE_TOP)
+		return place_in_top(dir, name);
+	place.type = PLACE_NOTHING;
+	place.parent = dir->folder;
+	place.key = dir->type == PLACE_QUERY ? KEY_QUERY : KEY_BINDER + dir->binder;
+	if (dir->type == PLACE_OBJECTS) {
+		place.document = world_document_of(name);
+		if (place.document >= 0)
+			place.type = PLACE_DOCUMENT;
+		place.key = KEY_OBJECT + place.document;
+	} else if (dir->type == PLACE_SEARCH) {
+		place.type = strcmp(name, "pdf") == 0 ? PLACE_QUERY : PLACE_NOTHING;
+		place.view = LISTING_VIEW_QUERY;
+		place.key = -1;
+	} else if (read_name(name, 'd', &place.document, &place.name)) {
+		place.type = PLACE_DOCUMENT;
+	} else if (read_name(name, 'f', &place.folder, &place.name)) {
+		place.type = PLACE_FOLDER;
+	} else if (strcmp(name, "binder.json") == 0) {
+		place.type = PLACE_BINDER_JSON;
+	} else if (strcmp(name, "metadata-elements.json") == 0) {
+		place.type = PLACE_ELEMENTS;
+	} else if (strcmp(name, "folder.json") == 0) {
+		place.type = PLACE_FOLDER_JSON;
+	}
+	return place;
+}
+
+int key_inside(const struct place *dir)
+{
+	if (dir->type == PLACE_TOP)
+		return KEY_TOP;
+	return dir->type == PLACE_QUERY ? KEY_QUERY : KEY_BINDER + dir->binder;
+}
+
+static const struct object *object_of(const struct place *place)
+{
+	switch (place->type) {
+	case PLACE_BINDER:
+	case PLACE_LINK:
+		return &world.binders[place->binder];
+	case PLACE_FOLDER:
+		return &world.folders[place->binder][place->folder];
+	case PLACE_DOCUMENT:
+		return &world.documents[place->document];
+	default:
+		return NULL;
+	}
+}
+
+/* Whether the object stood there, under that name. */
+static bool stood(const struct place *place, const struct state *state)
+{
+	if (!state->there)
+		return false;
+	if (place->type == PLACE_LINK || place->key == KEY_OBJECT + place->document)
+		return true;
+	if (state->name != place->name ||
+	    (place->type == PLACE_FOLDER && place->parent != WORLD_PARENT(place->folder)))
+		return false;
+	if (place->type != PLACE_DOCUMENT || place->key == KEY_QUERY)
+		return true;
+	return state->binder == place->binder && state->folder == place->folder;
+}
+
+bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since)
+{
+	int64_t asked_ms = req->asked_boot_ms;
+	int64_t since_ms = asked_ms - config.ttl_ms - config.stale_ms;
+
+	if (troubled || key < 0)
+		return false;
+	if (asked_ms >= hangup_ms && since_ms < hangup_ms)
+		since_ms = hangup_ms; /* all that came before is forgotten */
+	CHECK(invariants_since(key, since_ms, req->asked_seq, ret_since),
+	      "key %d: a listing is shown that is older than ttl and stale allow", key);
+	return true;
+}
+
+/* --- Attributes --- */
+
+void check_attr(const struct stat *attr, mode_t type)
+{
+	mode_t mode = type == S_IFDIR ? 0555 : type == S_IFLNK ? 0777 : 0444;
+
+	CHECK(attr->st_mode == (type | mode), "mode %o", attr->st_mode);
+	CHECK(attr->st_nlink == 1, "%lu links", (unsigned long)attr->st_nlink);
+	CHECK(attr->st_blocks == (attr->st_size + 511) / 512, "%lld blocks",
+	      (long long)attr->st_blocks);
+	CHECK(attr->st_mtim.tv_sec == attr->st_ctim.tv_sec &&
+		      attr->st_mtim.tv_nsec == attr->st_ctim.tv_nsec,
+	      "mtime and ctime differ");
+	CHECK(attr->st_mtim.tv_nsec >= 0 && attr->st_mtim.tv_nsec < 1000 * NS_PER_MS &&
+		      attr->st_mtim.tv_sec * 1000 * NS_PER_MS <= clock_wall_ns(),
+	      "a time of the future");
+}
+
+static size_t text_size(const struct place *place, const struct state *state)
+{
+	char text[TEXT_MAX];
+
+	world_print_document(place->document, state, text);
+	return strlen(text) + 1;
+}
+
+static bool has_size(const struct place *place, const struct state *state, off_t size)
+{
+	if (place->type != PLACE_DOCUMENT)
+		return true;
+	if (place->view == LISTING_VIEW_CONTENT) /* 0: not known yet */
+		return size == 0 || (size_t)size == world_size(place->document, state->version);
+	return (size_t)size == text_size(place, state);
+}
+
+uint64_t since_of(int key, const struct fuse_req *req, int64_t keep_ms)
+{
+	uint64_t since = 0;
+	uint64_t kept = 0;
+
+	CHECK(keep_ms <= config.ttl_ms, "kept for %" PRId64 " ms", keep_ms);
+	if (!may_tell_since(key, req, &since))
+		return 0;
+	/* What is kept until then must not be older than ttl. */
+	if (keep_ms > 0)
+		CHECK(invariants_since(key, clock_boot_ms() + keep_ms - config.ttl_ms,
+				       req->asked_seq, &kept),
+		      "key %d may be kept for %" PRId64 " ms, past ttl", key, keep_ms);
+	return since > kept ? since : kept;
+}
+
+/* One version may be that of several states. */
+static uint32_t with_same_version(const struct place *place, uint32_t candidates)
+{
+	const struct object *object = &world.documents[place->document];
+	uint32_t all = candidates;
+
+	if (place->type != PLACE_DOCUMENT || place->view != LISTING_VIEW_CONTENT)
+		return candidates;
+	for (unsigned i = 0; i < object->count; i++) {
+		for (unsigned j = 0; j < object->count; j++) {
+			if (candidates >> i & 1 &&
+			    object->states[i].version == object->states[j].version)
+				all |= UINT32_C(1) << j;
+		}
+	}
+	return all;
+}
+
+uint32_t check_found(const struct place *place, const struct stat *attr, uint64_t since)
+{
+	const struct object *object = object_of(place);
+	uint32_t candidates = 0;
+
+	if (!object)
+		return UINT32_MAX;
+	for (unsigned i = 0; i < object->count; i++) {
+		if (world_was(object, i, since, now_seq) && stood(place, &object->states[i]) &&
+		    (!attr || has_size(place, &object->states[i], attr->st_size)))
+			candidates |= UINT32_C(1) << i;
+	}
+	if (candidates)
+		return with_same_version(place, candidates);
+	fail("type %d, binder %d, folder %d, document %d, name %u, size %lld: it was not so since "
+	     "%" PRIu64,
+	     place->type, place->binder, place->folder, place->document, place->name,
+	     attr ? (long long)attr->st_size : -1LL, since);
+}
+
+/* Documents may slip from page to page while they come and go: the API has no snapshots. */
+static bool is_certain(const struct place *place, uint64_t since)
+{
+	if (place->type != PLACE_DOCUMENT || place->key == KEY_OBJECT + place->document)
+		return true;
+	for (int b = 0; b < BINDERS; b++) {
+		if ((place->key == KEY_QUERY || b == place->binder) && world.moved[b] >= since)
+			return false;
+	}
+	return true;
+}
+
+/* Whether it stood there all the time since then. */
+static bool stood_since(const struct place *place, uint64_t since)
+{
+	const struct object *object = object_of(place);
+
+	if (!object)
+		return false;
+	if (place->key >= KEY_BINDER && place->key < KEY_OBJECT &&
+	    !world_now(&world.binders[place->binder])->there)
+		return false;
+	if (place->type == PLACE_DOCUMENT &&
+	    !world_now(&world.binders[world_now(object)->binder])->there)
+		return false;
+	for (unsigned i = 0; i < object->count; i++) {
+		if (world_was(object, i, since, now_seq) && !stood(place, &object->states[i]))
+			return false;
+	}
+	return true;
+}
+
+void check_missing(const struct fuse_req *req, int64_t keep_ms)
+{
+	struct place place = place_of(&req->place, req->name);
+	uint64_t since;
+
+	if (place.type == PLACE_NOTHING || troubled)
+		return;
+	since = since_of(place.key, req, keep_ms);
+	CHECK(!is_certain(&place, since) || !stood_since(&place, since),
+	      "%s is not found, and was there since %" PRIu64, req->name, since);
+}
+
+/* --- Errors --- */
+
+static bool place_inside_gone(const struct place *place)
+{
+	bool is_inside = place->type == PLACE_BINDER ||
+			 (place->key >= KEY_BINDER && place->key < KEY_OBJECT);
+
+	return is_inside && !world_now(&world.binders[place->binder])->there;
+}
+
+void check_error(const struct fuse_req *req, int error)
+{
+	static const int possible[] = {EACCES, EBADMSG, EBUSY,	EHOSTUNREACH, EIO,
+				       ENOENT, EPROTO,	ESTALE, ETIMEDOUT};
+	int key = req->ask == ASK_OPENDIR ? key_inside(&req->place) : req->place.key;
+	uint64_t since;
+	size_t i = 0;
+
+	if (error == EINTR) {
+		CHECK(req->interrupted, "EINTR for who was not interrupted");
+		return;
+	}
+	while (i < COUNT(possible) && possible[i] != error)
+		i++;
+	CHECK(i < COUNT(possible), "error %d is none of the design's", error);
+	if (troubled)
+		return;
+	if (error == ENOENT) {
+		/* That a binder is gone is believed for a while, however short ttl is. */
+		if (place_inside_gone(&req->place))
+			return;
+		if (req->ask == ASK_LOOKUP)
+			check_missing(req, 0);
+		else if (may_tell_since(key, req, &since))
+			CHECK(!is_certain(&req->place, since) || !stood_since(&req->place, since),
+			      "error %d for what was there since %" PRIu64, error, since);
+		return;
+	}
+	/* Another version: the kernel looks it up again. With content=off nothing else tells it. */
+	if (error == ESTALE && (req->ask == ASK_OPEN || !config.content))
+		return;
+	/* Nobody failed but the schedule, which was slow, or changed what was being read. */
+	CHECK(error == ETIMEDOUT || error == EBADMSG, "error %d, and nothing has failed", error);
+	troubled = true;
+}
+
+/* --- Bytes --- */
+
+uint32_t candidates_of(const struct fuse_req *req)
+{
+	const struct place *place = &req->place;
+	const struct object *object = &world.documents[place->document];
+	uint64_t since = 0;
+	uint32_t candidates = 0;
+
+	may_tell_since(place->key, req, &since);
+	for (unsigned i = 0; i < object->count; i++) {
+		if (world_was(object, i, since, now_seq))
+			candidates |= UINT32_C(1) << i;
+	}
+	return with_same_version(place, candidates);
+}
+
+/* What a file shows or holds in a state, from an offset on; `text` may hold it. */
+static const char *bytes_of(const struct place *place, const struct state *state, off_t offset,
+			    size_t *len, char text[TEXT_MAX])
+{
+	const char *bytes = text;
+	size_t size;
+
+	if (place->view == LISTING_VIEW_CONTENT) {
+		size = world_size(place->document, state->version);
+		bytes = world_bytes(place->document, state->version);
+	} else {
+		world_print_document(place->document, state, text);
+		size = strlen(text) + 1;
+		text[size - 1] = '\n';
+	}
+	if ((size_t)offset > size)
+		offset = (off_t)size;
+	if (*len > size - (size_t)offset)
+		*len = size - (size_t)offset;
+	return bytes + offset;
+}
+
+void check_bytes(struct khandle *handle, const char *bytes, size_t len, off_t offset, size_t asked)
+{
+	const struct object *object = &world.documents[handle->place.document];
+
+	if (handle->place.type != PLACE_DOCUMENT)
+		return;
+	for (unsigned i = 0; i < object->count; i++) {
+		char text[TEXT_MAX];
+		const char *right;
+		size_t right_len = asked;
+
+		if (!(handle->candidates & UINT32_C(1) << i))
+			continue;
+		right = bytes_of(&handle->place, &object->states[i], offset, &right_len, text);
+		if (right_len != len || (len > 0 && memcmp(right, bytes, len) != 0))
+			handle->candidates &= ~(UINT32_C(1) << i);
+	}
+	CHECK(handle->candidates, "bytes of document %d at %lld are of no version, or of two",
+	      handle->place.document, (long long)offset);
+}
+
+void check_size(struct khandle *handle, off_t size)
+{
+	const struct object *object = &world.documents[handle->place.document];
+
+	if (handle->place.type != PLACE_DOCUMENT)
+		return;
+	for (unsigned i = 0; i < object->count; i++) {
+		const struct state *state = &object->states[i];
+
+		if (handle->place.view == LISTING_VIEW_CONTENT
+			    ? world_size(handle->place.document, state->version) != (size_t)size
+			    : text_size(&handle->place, state) != (size_t)size)
+			handle->candidates &= ~(UINT32_C(1) << i);
+	}
+	CHECK(handle->candidates, "size %lld of an open file is that of no version, or of another",
+	      (long long)size);
+}
+
+/* --- Directories --- */
+
+void check_listed(struct khandle *handle, const char *name)
+{
+	struct place place = place_of(&handle->place, name);
+	uint32_t bit = UINT32_C(1) << (place.document & 31);
+
+	handle->entries++;
+	if (place.type != PLACE_DOCUMENT)
+		return;
+	CHECK(!(handle->documents & bit), "%s is listed twice", name);
+	handle->documents |= bit;
+}
+
+void check_all_listed(const struct khandle *handle)
+{
+	const struct place *dir = &handle->place;
+
+	if (handle->since == 0 || dir->view == LISTING_VIEW_ID ||
+	    (dir->type != PLACE_BINDER && dir->type != PLACE_FOLDER))
+		return;
+	for (int d = 0; d < DOCUMENTS; d++) {
+		struct place place = {
+			.type = PLACE_DOCUMENT,
+			.view = dir->view,
+			.binder = dir->binder,
+			.folder = dir->folder,
+			.document = d,
+			.name = world_now(&world.documents[d])->name,
+			.key = KEY_BINDER + dir->binder,
+		};
+
+		if (is_certain(&place, handle->since) && stood_since(&place, handle->since))
+			CHECK(handle->documents & UINT32_C(1) << d,
+			      "document %d is not listed, and was there since %" PRIu64, d,
+			      handle->since);
+	}
+}

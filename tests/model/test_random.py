@@ -1,0 +1,199 @@
+"""Random readers, changes, faults, expiries, signals, with little memory: at each quiet point the mount
+equals the server's truth, no call outlasts its deadline, and at the end nothing is left.
+
+The seed decides what is done and in which order, for each reader and for the server, not how the
+machine interleaves them. It is printed; SEED=n repeats it. MODEL_SECONDS=n sets how long it goes on.
+"""
+
+import collections
+import os
+import pathlib
+import random
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "mount")]
+
+from mounting import mounted, simulated, wait_until  # noqa: E402
+from random_compare import Compare  # noqa: E402
+from random_readers import Problem, Reader  # noqa: E402
+from random_world import World  # noqa: E402
+
+# A shell that runs us in the background has SIGINT ignored, and so would the commands that are interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+READERS = 4
+ROUND_S = (2, 5)
+CALM_WITHIN_S = 60
+LOG_SHOWN = 40
+# Runs that have found something once.
+KNOWN_SEEDS = ()
+SMALL = ("--binders=3", "--folders=5", "--depth=3", "--documents=24", "--size-min=0", "--size-max=200000")
+# Its listings do not fit into the least memory there is.
+LARGE = ("--binders=5", "--folders=6", "--depth=3", "--documents=70", "--metadata=30", "--size-max=3000")
+
+
+class Run:
+    """One mount, until `seconds` have passed, with a quiet point after each round."""
+
+    def __init__(self, seed, seconds):
+        self.rng = random.Random(seed)
+        self.seed, self.seconds = seed, seconds
+        self.actions = collections.deque(maxlen=LOG_SHOWN)
+        self.problems, self.paths = [], []
+        self.round_end = 0
+        self.deeds = self.failures = self.disturbances = self.rounds = 0
+
+    def log(self, *what):
+        self.actions.append((round(time.monotonic() - self.began, 2), *what))
+
+    def lasts(self):
+        return time.monotonic() < self.round_end and not self.problems
+
+    def disturb(self):
+        """One deed against the server, or the daemon."""
+        world, roll = self.world, self.rng.random()
+        self.disturbances += 1
+        if roll < 0.45:
+            world.change()
+        elif roll < 0.85:
+            if self.rng.random() < self.wellness:
+                world.clear()
+            else:
+                world.fail(self.dirty)
+        elif roll < 0.89:
+            world.revoke()
+        elif roll < 0.93:
+            world.expire_links()
+        elif roll < 0.97:
+            world.set_speed()
+        else:
+            self.log("SIGHUP")
+            self.mount.signal(signal.SIGHUP)
+        time.sleep(self.rng.uniform(0, 0.1))
+
+    def round(self):
+        self.dirty = self.rng.random() < 0.3
+        self.wellness = self.rng.choice((0.1, 0.4, 0.8))
+        self.round_end = time.monotonic() + self.rng.uniform(*ROUND_S)
+        readers = [Reader(self, self.rng.random()) for _ in range(READERS)]
+        threads = [threading.Thread(target=reader.work) for reader in readers]
+        for thread in threads:
+            thread.start()
+        try:
+            while self.lasts():
+                self.disturb()
+        finally:
+            self.round_end = 0
+            for thread in threads:
+                thread.join()
+        self.deeds += sum(reader.deeds for reader in readers)
+        self.failures += sum(reader.failures for reader in readers)
+        if self.problems:
+            raise self.problems[0]
+
+    def is_calm(self):
+        metrics = self.mount.metrics()
+        busy = ("waiters", "requests_in_flight", "storage_requests_in_flight", "breaker_open", "storage_breaker_open")
+        return not any(metrics[name] for name in busy)
+
+    def quiet(self):
+        self.log("quiet")
+        self.world.be_well()
+        if "refused" in self.mount.control("status") or self.rng.random() < 0.2:
+            self.mount.signal(signal.SIGHUP)  # what the text of a refusal advises
+        wait_until(self.is_calm, CALM_WITHIN_S)
+        last = None
+        end = time.monotonic() + CALM_WITHIN_S
+        while True:  # what is shown may be ttl + stale old, and what failed is not tried again at once
+            try:
+                self.paths = self.compare.all()
+                break
+            except (AssertionError, OSError) as problem:
+                last = problem
+            if time.monotonic() > end:
+                raise AssertionError("all is well, and the mount is not as the server") from last
+            time.sleep(0.1)
+        self.rounds += 1
+
+    def go(self, options, sim):
+        with mounted(sim, options) as self.mount:
+            self.began = time.monotonic()
+            self.world = World(sim, self.rng, self.log)
+            self.compare = Compare(self.mount, self.world)
+            self.quiet()
+            first = self.leftovers()
+            while time.monotonic() - self.began < self.seconds:
+                self.round()
+                self.quiet()
+            self.end(first)
+
+    # --- The end ---
+
+    def descriptors(self):
+        """But sockets: connections are kept for a while."""
+        found = pathlib.Path(f"/proc/{self.mount.process.pid}/fd")
+        return sorted(target for target in (os.readlink(entry) for entry in found.iterdir())
+                      if not target.startswith("socket:"))
+
+    def forgotten(self):
+        """The kernel's caches are dropped, those of the whole machine: there is no other way."""
+        os.sync()
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("2")
+        return self.mount.metrics()["nodes"] == 0
+
+    def leftovers(self):
+        wait_until(self.forgotten)
+        return len(self.descriptors())
+
+    def end(self, first):
+        self.mount.signal(signal.SIGHUP)
+        wait_until(lambda: self.mount.metrics()["contents"] == 0)
+        assert self.leftovers() == first, self.descriptors()
+        wait_until(self.is_calm)
+        metrics = self.mount.metrics()
+        assert metrics["content_bytes"] == 0, metrics
+        assert metrics["listing_bytes"] <= self.memory * 3 // 4, metrics
+        self.metrics = metrics
+
+
+def run(seed, seconds):
+    made = Run(seed, seconds)
+    rng = made.rng
+    large = rng.random() < 0.4
+    made.memory = (1 if large else rng.choice((1, 4))) << 20
+    made.timeout = 1
+    options = (f"timeout={made.timeout},memory={made.memory >> 20}M,ttl={rng.choice((0.3, 1) if large else (0, 0.3, 1))},"
+               f"stale={rng.choice((0, 1))},connections={rng.choice((1, 4, 16))},page_size={250 if large else rng.choice((7, 250))},"
+               f"sizes={rng.choice(('lazy', 'lazy', 'exact'))}")
+    print(f"SEED={seed} {options}{' large' if large else ''}", flush=True)
+    try:
+        with simulated(*(LARGE if large else SMALL), f"--seed={rng.randint(1, 1000)}", "--odd-names") as sim:
+            made.go(options, sim)
+    except (AssertionError, OSError, Problem) as problem:
+        latest = "\n".join(map(repr, made.actions))
+        raise AssertionError(f"SEED={seed}: {problem}\n{problem.__cause__ or ''}\n{latest}") from problem
+    took = time.monotonic() - made.began
+    print(f"{made.rounds} quiet points, {made.deeds} deeds ({made.failures} failed), {made.disturbances} disturbances, "
+          f"{60 * (made.deeds + made.disturbances) / took:.0f} a minute; "
+          f"{made.metrics['listing_evictions_total']} evictions, {made.metrics['deadlines_missed_total']} deadlines "
+          f"missed, {made.metrics['waits_total']} waits", flush=True)
+
+
+def seeds():
+    """How long each runs, by seed."""
+    if "SEED" in os.environ:
+        return {int(os.environ["SEED"]): float(os.environ.get("MODEL_SECONDS", 60))}
+    seconds = float(os.environ.get("MODEL_SECONDS", 60))
+    return {**dict.fromkeys(KNOWN_SEEDS, 5), random.SystemRandom().randrange(1, 1 << 31): seconds}
+
+
+@pytest.mark.parametrize("seed, seconds", seeds().items())
+def test_at_quiet_points_the_mount_is_as_the_server(seed, seconds, capfd):
+    with capfd.disabled():
+        run(seed, seconds)
