@@ -573,7 +573,7 @@ int config_usage(struct buf *out)
 		if (rc == 0)
 			rc = usage_lines(config_providers[i], false, out);
 		if (rc == 0)
-			rc = buf_append_str(out, "  and in the configuration file only:\n");
+			rc = buf_append_str(out, "  In the configuration file only:\n");
 		if (rc == 0)
 			rc = usage_lines(config_providers[i], true, out);
 	}

@@ -284,8 +284,8 @@ static int plan_page(struct provider_task *task, uint64_t offset, uint64_t lengt
 int inbenta_next_page(struct provider_task *task, const struct inbenta_page **ret_page)
 {
 	if (task->page_next == task->page_count) {
-		int error = may_plan(task) ? plan_page(task, task->offset, task->page_length)
-					   : -EAGAIN;
+		int error =
+			may_plan(task) ? plan_page(task, task->offset, task->page_length) : -EAGAIN;
 
 		if (error)
 			return error;

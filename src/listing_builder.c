@@ -31,7 +31,8 @@ struct item {
 	uint32_t body; /* in `text`, as are id and content */
 	uint32_t body_len;
 	uint32_t id;
-	uint32_t content; /* LISTING_NO_CONTENT: it has none */
+	uint32_t
+		content; /* LISTING_NO_CONTENT: it has none; of a folder: the item put there last */
 	uint8_t id_len;
 	uint8_t content_len;
 	uint32_t parent_item; /* NO_ITEM: the top */
@@ -53,9 +54,11 @@ struct listing_builder {
 	size_t max_bytes;
 	struct buf strings; /* what only finish() needs */
 	struct buf text;    /* the listing's */
+	struct buf scratch; /* what a string means, for its size */
 	struct item *items;
 	uint32_t count;
 	uint32_t capacity;
+	uint32_t top_latest; /* the item put into the top last */
 	size_t accounted;    /* bytes, in bytes_building */
 	uint64_t factor;     /* odd and secret: no choice of ids can crowd the table */
 	uint32_t *table;     /* open addressing by inode number: index in items, or NO_ITEM */
@@ -90,7 +93,7 @@ static uint64_t ino_of(const struct listing_builder *builder, enum listing_kind 
 static int account(struct listing_builder *builder)
 {
 	/* The room that is left in the buffers was never touched: it takes no memory yet. */
-	size_t held = builder->strings.len + builder->text.len +
+	size_t held = builder->strings.len + builder->text.len + builder->scratch.cap +
 		      builder->capacity * (sizeof(*builder->items) + 2 * sizeof(*builder->table));
 
 	bytes_building += held - builder->accounted;
@@ -112,10 +115,12 @@ int listing_builder_new(const char *salt, const char *scope, size_t max_bytes,
 		return -ENOMEM;
 	}
 	builder->content_suffix = "";
+	builder->top_latest = NO_ITEM;
 	arc4random_buf(&builder->factor, sizeof(builder->factor));
 	builder->factor |= 1;
 	builder->max_bytes = max_bytes;
 	builder->strings = BUF_INIT_OPEN(max_bytes);
+	builder->scratch = BUF_INIT(max_bytes);
 	/* Offsets in it are 32 bits wide. */
 	builder->text = BUF_INIT_OPEN(max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX - 1);
 	*ret_builder = builder;
@@ -128,6 +133,7 @@ void listing_builder_free(struct listing_builder *builder)
 		return;
 	buf_reset(&builder->strings);
 	buf_reset(&builder->text);
+	buf_reset(&builder->scratch);
 	free(builder->items);
 	free(builder->table);
 	free(builder->scope);
@@ -237,23 +243,28 @@ static int keep_id(struct listing_builder *builder, const struct item *item, con
 	return there ? 0 : buf_append(&builder->text, id, len);
 }
 
-/* What a string means, behind its length. */
+/* A string of the object's is in its body as it came. */
 static int keep_inline(struct listing_builder *builder, struct json string, struct item *item)
 {
-	uint32_t len = 0;
-	size_t start;
-	int error = buf_append(&builder->text, &len, sizeof(len));
+	const char *body = buf_str(&builder->text) + item->body;
+	const char *there = memmem(body, item->body_len, string.text, string.len);
+	struct listing_inline contents;
+	int error;
 
-	item->content = (uint32_t)(builder->text.len - sizeof(len));
-	item->is_inline = true;
-	start = builder->text.len;
-	if (!error)
-		error = json_string_decode(string, &builder->text);
+	if (!there)
+		return -EINVAL;
+	builder->scratch.len = 0;
+	error = json_string_decode(string, &builder->scratch);
 	if (error)
 		return error;
-	len = (uint32_t)(builder->text.len - start);
-	memcpy(builder->text.data + item->content, &len, sizeof(len));
-	return 0;
+	contents = (struct listing_inline){
+		.string = item->body + (uint32_t)(there - body),
+		.len = (uint32_t)string.len,
+		.size = (uint32_t)builder->scratch.len,
+	};
+	item->content = (uint32_t)builder->text.len;
+	item->is_inline = true;
+	return buf_append(&builder->text, &contents, sizeof(contents));
 }
 
 static int keep_text(struct listing_builder *builder, const struct listing_object *object,
@@ -363,23 +374,22 @@ int listing_builder_put(struct listing_builder *builder, enum listing_kind kind,
 {
 	uint32_t item = find(builder, kind, id);
 	uint32_t into = folder ? find(builder, LISTING_KIND_FOLDER, folder) : NO_ITEM;
-	uint32_t i;
+	uint32_t *latest = &builder->top_latest;
+	bool is_there;
 
 	if (item == NO_ITEM || (folder && into == NO_ITEM))
 		return -ENOENT;
+	if (folder)
+		latest = &builder->items[into].content;
+	is_there = *latest == item || builder->items[item].parent_item == into;
+	*latest = item;
+	if (is_there)
+		return 0;
 	if (builder->items[item].parent_item == NO_ITEM) {
 		builder->items[item].parent_item = into;
 		return 0;
 	}
-	if (builder->items[item].parent_item == into || builder->items[item].type == LISTING_DIR)
-		return 0;
-	/* Places of an object are put one after the other. */
-	for (i = builder->count; i > 0 && builder->items[i - 1].ino == builder->items[item].ino;
-	     i--) {
-		if (builder->items[i - 1].parent_item == into)
-			return 0;
-	}
-	return add_place(builder, item, into);
+	return builder->items[item].type == LISTING_DIR ? 0 : add_place(builder, item, into);
 }
 
 static bool is_inner_dir(const struct item *item)

@@ -239,7 +239,7 @@ def test_the_manual_page_names_every_setting_and_option(root):
     usage = run(os.path.join(BUILD, "ibinderfs"), "--help")
     settings = re.findall(r"^  ([a-z]\w+)(?:=| )", usage, re.M)
     assert len(settings) > 20
-    for word in [*settings, "--check", "--demo", "--help", "--version", *re.findall(r"IBINDER_\w+", usage)]:
+    for word in [*settings, "--check", "--demo", "--help", "--version", *re.findall(r"(?:IBINDER|INBENTA)_\w+", usage)]:
         assert word in page, word
 
 

@@ -98,7 +98,8 @@ static void test_one_line_says_it_all(void **state)
 	assert_non_null(strstr(line, "Z EACCES binders/Projekt 012: it went wrong (HTTP 403)"));
 	assert_non_null(strstr(line, "; the server says: Forbidden for this role"));
 	assert_non_null(strstr(line, "; traceId 00-4bf92f35-01"));
-	assert_non_null(strstr(line, "; the account (its tenant, role, key or domain) does not allow this\n"));
+	assert_non_null(strstr(
+		line, "; the account (its tenant, role, key or domain) does not allow this\n"));
 	assert_null(strstr(line, "times since"));
 	assert_int_equal(failures.ring[0].count, 1);
 
