@@ -320,7 +320,7 @@ static void check_link(const struct secret *link)
 static struct listing *fetch(struct provider *provider, const struct input *input,
 			     const struct listing *previous, int64_t now_ns)
 {
-	struct listed *listed = calloc(1, sizeof(*listed));
+	static struct listed listed; /* large: not cleared each time */
 	struct provider_result result = {.listing = NULL};
 	struct provider_task *task = NULL;
 	struct provider_resource resource = {
@@ -334,12 +334,12 @@ static struct listing *fetch(struct provider *provider, const struct input *inpu
 	};
 	int error;
 
-	CHECK(listed);
-	listed->all = !input->folder;
+	listed.all = !input->folder;
+	listed.count = 0;
 	ops->forget(provider);
 	error = ops->task_new(provider, &resource, &task);
 	if (!error)
-		error = converse(task, input, listed);
+		error = converse(task, input, &listed);
 	if (!error) {
 		error = ops->task_finish(task, previous, now_ns, &result);
 		CHECK(error == 0 || error == -EFBIG);
@@ -348,12 +348,11 @@ static struct listing *fetch(struct provider *provider, const struct input *inpu
 		check_link(&result.link);
 	} else if (!error) {
 		check_listing(result.listing);
-		check_listed(listed, result.listing);
+		check_listed(&listed, result.listing);
 	}
 	CHECK(strnlen(result.note, sizeof(result.note)) < sizeof(result.note));
 	secret_fini(&result.link);
 	ops->task_free(task);
-	free(listed);
 	return result.listing;
 }
 
