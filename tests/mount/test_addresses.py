@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from mounting import api_requests, environment_for, simulated, wait_until
+from mounting import Inbenta, api_requests, environment_for, simulated, wait_until
 from network import OTHER, PRIVATE, PUBLIC, Names, in_network, named
 from nginx import Authority, nginx
 from pooling import outcome_of
@@ -83,3 +83,22 @@ def test_where_the_api_is_private_links_may_be_too_but_not_into_the_machine(tmp_
         assert at.opens("127.0.0.1") == ("EBADMSG", 0)
 
     place(names, tmp_path, authority, certificate, "api.example", check)
+
+
+@in_network(PUBLIC, OTHER, PRIVATE)
+def test_an_address_that_comes_with_a_token_is_judged_too(tmp_path, authority, certificate):
+    """Inbenta tells where its API is: to another public address we follow, not into a private network."""
+    with simulated("--contents=3", "--categories=1", kind=Inbenta) as sim:
+        with nginx(tmp_path, sim.port, certificate, address="0.0.0.0") as server:
+            env = environment_for(sim, INBENTA_AUTH_URL=server.url("/v1", PUBLIC))
+            (tmp_path / "m").mkdir()
+            options = ("provider=inbenta", f"ca_file={authority.file}", "timeout=2", "ttl=0,stale=0")
+            for host in (OTHER, PRIVATE, "127.0.0.1"):
+                sim.set(service_base=server.url("", host))
+                with named(Names(tmp_path), tmp_path / "m", env, *options) as daemon:
+                    sim.control("POST", "/stats/reset")
+                    error = outcome_of(lambda: os.listdir(daemon / "knowledge"))[0]
+                    asked = api_requests(sim)
+                    assert (error, asked.get("contents", 0) > 0) == ((None, True) if host == OTHER else ("EBADMSG", False))
+                    if error:
+                        assert "the server names an address of this computer" in daemon.control("errors")
