@@ -37,11 +37,10 @@ static void make_plain(char *text)
 
 	for (; text < end; text += len) {
 		bool valid;
-		bool c1; /* U+0080 to U+009F */
 
 		len = utf8_length(text, end, &valid);
-		c1 = len == 2 && text[0] == '\xc2' && (unsigned char)text[1] <= 0x9f;
-		if (!valid || c1 || (unsigned char)*text < ' ' || *text == 0x7f)
+		if (!valid || utf8_is_hazard(text, len) || (unsigned char)*text < ' ' ||
+		    *text == 0x7f)
 			memset(text, '?', len);
 	}
 }
@@ -75,8 +74,9 @@ const char *failures_advice(int error, long status)
 {
 	switch (error) {
 	case -EACCES:
-		return status == 403 ? "the account (its tenant, role, key or domain) does not allow this"
-				     : "check the account's ids, keys and secret, then send SIGHUP";
+		return status == 403
+			       ? "the account (its tenant, role, key or domain) does not allow this"
+			       : "check the account's ids, keys and secret, then send SIGHUP";
 	case -EBUSY:
 		return "the API's request allowance is used up; wait, or lower connections=";
 	case -EHOSTUNREACH:
@@ -87,8 +87,9 @@ const char *failures_advice(int error, long status)
 		return "the server's certificate or TLS version is not acceptable; check ca_file=, "
 		       "proxy= and the clock";
 	case -EBADMSG:
-		return status >= 300 && status < 400 ? "redirects are not followed; check api_url= and auth_url="
-						     : "check api_url= and auth_url=, or report this line";
+		return status >= 300 && status < 400
+			       ? "redirects are not followed; check api_url= and auth_url="
+			       : "check api_url= and auth_url=, or report this line";
 	case -EFBIG:
 		return "raise memory=";
 	case -EIO:
@@ -127,7 +128,8 @@ static const char *advice_on(const struct failure *failure)
 	if (strncmp(failure->path, "search/", 7) == 0 && failure->error == -EFBIG)
 		return "add a term that fewer documents match";
 	if (strcmp(failure->path, "token") == 0 && failure->error == -EACCES)
-		return "check the account's ids, keys and secret; asked again after 5 minutes, or at "
+		return "check the account's ids, keys and secret; asked again after 5 minutes, or "
+		       "at "
 		       "once after SIGHUP";
 	if (strcmp(failure->path, "token") == 0 && failure->error == -EBADMSG)
 		return failure->status >= 300 && failure->status < 400

@@ -60,8 +60,9 @@ struct open_handle {
 		struct {
 			struct listing *listing; /* counted */
 			const struct listing_entry *entry;
-			const char *bytes; /* in the listing */
+			const char *bytes; /* in the listing, or decoded */
 			size_t len;
+			struct buf decoded;
 		} bytes;
 		struct {
 			struct content *content; /* counted */
@@ -107,7 +108,6 @@ struct fs {
 	void (*ended)(void *data, int error);
 	void *data;
 	struct fuse_session *session;
-	bool mounted;
 	struct loop_reader reader;
 	struct fuse_buf buf; /* libfuse's receive buffer, kept */
 	struct op_list parked;
@@ -225,9 +225,8 @@ const struct listing_entry *fs_view_entry(enum listing_view view, const struct l
 					  uint32_t dir, size_t index);
 const struct listing_entry *fs_view_find(enum listing_view view, const struct listing *listing,
 					 uint32_t dir, const char *name);
-/* The bytes that an entry has in the listing, as a file of that view. */
-const char *fs_view_bytes(enum listing_view view, const struct listing *listing,
-			  const struct listing_entry *entry, size_t *ret_len);
+/* Fills in the bytes of a HANDLE_INLINE that has its listing and entry. Returns 0 or -ENOMEM. */
+int fs_view_bytes(struct open_handle *handle);
 /* Where a link by id leads; at most FS_LINK_TARGET_MAX bytes. */
 int fs_view_link(const struct fs *fs, const struct listing *listing,
 		 const struct listing_entry *entry, struct buf *out);

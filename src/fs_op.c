@@ -432,8 +432,11 @@ static int open_inline(struct op *op, struct node *node)
 		return -ENOMEM;
 	handle->bytes.listing = listing_ref((struct listing *)listing);
 	handle->bytes.entry = entry;
-	handle->bytes.bytes =
-		fs_view_bytes(listing_ino_view(op->ino), listing, entry, &handle->bytes.len);
+	error = fs_view_bytes(handle);
+	if (error) {
+		fs_handle_free(op->fs, handle);
+		return error;
+	}
 	return reply_open(op, handle);
 }
 

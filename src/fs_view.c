@@ -157,13 +157,29 @@ uint64_t fs_view_version(const struct fs *fs, enum listing_view view, const stru
 	return contents_key(fs->contents, listing_content(listing, entry, version));
 }
 
-const char *fs_view_bytes(enum listing_view view, const struct listing *listing,
-			  const struct listing_entry *entry, size_t *ret_len)
+/* Of a file that has its bytes in the listing. */
+static off_t inline_size(const struct listing *listing, const struct listing_entry *entry,
+			 enum listing_view view)
 {
-	if (view == LISTING_VIEW_CONTENT)
-		return listing_inline(listing, entry, ret_len);
-	*ret_len = entry->body_len;
-	return listing_body(listing, entry);
+	return view == LISTING_VIEW_CONTENT ? (off_t)listing_inline_size(listing, entry)
+					    : (off_t)entry->body_len;
+}
+
+int fs_view_bytes(struct open_handle *handle)
+{
+	struct buf *decoded = &handle->bytes.decoded;
+	int error;
+
+	handle->bytes.bytes = listing_body(handle->bytes.listing, handle->bytes.entry);
+	handle->bytes.len = handle->bytes.entry->body_len;
+	if (listing_ino_view(handle->ino) != LISTING_VIEW_CONTENT)
+		return 0;
+	/* A byte that is no UTF-8 becomes three. */
+	*decoded = BUF_INIT(3 * handle->bytes.len);
+	error = listing_inline_read(handle->bytes.listing, handle->bytes.entry, decoded);
+	handle->bytes.bytes = buf_str(decoded);
+	handle->bytes.len = decoded->len;
+	return error;
 }
 
 /* Of contents that are not in the listing. */
@@ -182,10 +198,8 @@ static off_t content_size_known(const struct fs *fs, const struct listing *listi
 void fs_entry_attr(const struct fs *fs, const struct node *node, const struct listing *listing,
 		   const struct listing_entry *entry, struct stat *attr, double *timeout_s)
 {
-	enum listing_view view = listing_ino_view(node->ino);
 	struct buf target = BUF_INIT(FS_LINK_TARGET_MAX);
 	int64_t mtime_ns = entry->mtime_ns;
-	size_t len;
 
 	switch ((enum node_type)node->type) {
 	case NODE_DIR:
@@ -196,8 +210,8 @@ void fs_entry_attr(const struct fs *fs, const struct node *node, const struct li
 		fs_attr_fill(fs, attr, node->ino, S_IFDIR, mtime_ns, 0);
 		break;
 	case NODE_INLINE:
-		fs_view_bytes(view, listing, entry, &len);
-		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns, (off_t)len);
+		fs_attr_fill(fs, attr, node->ino, S_IFREG, mtime_ns,
+			     inline_size(listing, entry, listing_ino_view(node->ino)));
 		attr->st_nlink = listing_links(listing, entry);
 		break;
 	case NODE_CONTENT:

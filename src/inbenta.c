@@ -28,6 +28,8 @@
 #define TOKEN_LIFE_DEFAULT_S 1200
 /* Longest page (V). */
 #define PAGE_LENGTH_MAX 100
+/* Where things belong may take this part of memory=, until they are there. */
+#define PLACES_PART 8
 /* Ids are unsigned integers (V). */
 #define ID_DIGITS_MAX 20
 
@@ -135,8 +137,8 @@ static int inbenta_task_new(struct provider *provider, const struct provider_res
 		return -ENOMEM;
 	task->provider = provider;
 	task->level = resource->level;
-	task->parents = BUF_INIT(provider->memory);
-	task->places = BUF_INIT(provider->memory);
+	task->parents = BUF_INIT(provider->memory / PLACES_PART);
+	task->places = BUF_INIT(provider->memory / PLACES_PART);
 	task->page_length = provider->page_size;
 	task->end = UINT64_MAX;
 	error = listing_builder_new(provider->salt, "", provider->memory, &task->builder);

@@ -167,28 +167,34 @@ const char *listing_content(const struct listing *listing, const struct listing_
 	return copy_id(listing, entry->content, entry->content_len, buffer);
 }
 
-const char *listing_inline(const struct listing *listing, const struct listing_entry *entry,
-			   size_t *ret_len)
+static struct listing_inline inline_of(const struct listing *listing,
+				       const struct listing_entry *entry)
 {
-	uint32_t len;
+	struct listing_inline contents;
 
-	memcpy(&len, listing->text + entry->content, sizeof(len));
-	*ret_len = len;
-	return listing->text + entry->content + sizeof(len);
+	memcpy(&contents, listing->text + entry->content, sizeof(contents));
+	return contents;
+}
+
+size_t listing_inline_size(const struct listing *listing, const struct listing_entry *entry)
+{
+	return inline_of(listing, entry).size;
+}
+
+int listing_inline_read(const struct listing *listing, const struct listing_entry *entry,
+			struct buf *out)
+{
+	struct listing_inline contents = inline_of(listing, entry);
+	struct json string = {listing->text + contents.string, contents.len};
+
+	return json_string_decode(string, out);
 }
 
 uint32_t listing_links(const struct listing *listing, const struct listing_entry *entry)
 {
-	uint32_t links = 1;
-	uint32_t at;
-
 	if (!entry->is_linked)
-		return links;
-	at = find_by_ino(listing, entry->ino);
-	while (at + links < listing->entry_count &&
-	       listing->entries[listing->by_ino[at + links]].ino == entry->ino)
-		links++;
-	return links;
+		return 1;
+	return find_by_ino(listing, entry->ino + 1) - find_by_ino(listing, entry->ino);
 }
 
 static bool is_in(const struct listing_dir *dir, uint32_t index)

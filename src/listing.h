@@ -67,9 +67,16 @@ struct listing_entry {
 	uint8_t id_len;
 	uint8_t content_len;
 	uint8_t type : 1;      /* enum listing_type */
-	uint8_t is_inline : 1; /* `content` is where the contents themselves are; listing_inline */
+	uint8_t is_inline : 1; /* `content` is where a struct listing_inline is */
 	uint8_t is_linked : 1; /* the object stands in several directories, with an entry in each */
 	uint8_t kind;	       /* enum listing_kind */
+};
+
+/* Contents that came with their object. Not aligned. */
+struct listing_inline {
+	uint32_t string; /* where the string begins in the listing's text, with its quotes, */
+	uint32_t len;	 /* and its bytes; */
+	uint32_t size;	 /* and how many bytes it means */
 };
 
 struct listing_dir {
@@ -157,9 +164,12 @@ const char *listing_id(const struct listing *listing, const struct listing_entry
 const char *listing_content(const struct listing *listing, const struct listing_entry *entry,
 			    char buffer[LISTING_ID_MAX + 1]);
 
-/* The contents of an entry that has them inline, and how many bytes. */
-const char *listing_inline(const struct listing *listing, const struct listing_entry *entry,
-			   size_t *ret_len);
+/* How many bytes the contents are of an entry that has them inline; and the bytes, appended. They
+ * are the meaning of a string in the entry's body, so a copy of them would only take room. Returns
+ * 0 or buf_append's error. */
+size_t listing_inline_size(const struct listing *listing, const struct listing_entry *entry);
+int listing_inline_read(const struct listing *listing, const struct listing_entry *entry,
+			struct buf *out);
 /* In how many directories the object of an entry stands. */
 uint32_t listing_links(const struct listing *listing, const struct listing_entry *entry);
 
@@ -206,7 +216,7 @@ struct listing_object {
 		*own_name;  /* a name of ours, such as "folder.json", instead of raw_name; static */
 	const char *suffix; /* ".json" or ""; static */
 	const char *content; /* the id of its contents' version, "" if unknown; NULL: none */
-	struct json text;    /* instead: a string that is its contents; `text` NULL: none */
+	struct json text;    /* instead: the string in `json` that is its contents; or unset */
 	bool elsewhere;	     /* a directory whose children another resource lists */
 	int64_t mtime_ns;    /* or LISTING_NO_TIME */
 	struct json json; /* a file's body, to be indented; of a directory elsewhere: its object */
@@ -231,8 +241,8 @@ int listing_builder_add_file(struct listing_builder *builder, const struct listi
 int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object);
 /* Puts an object that was added into the directory of a folder, which was added too: one that was
  * at the top moves there, and a file that was elsewhere stands in both, as the same inode. NULL:
- * into the top. Returns 0 (also if it is there already), -ENOENT if either was not added, -ENOMEM
- * or -EFBIG. */
+ * into the top. An object's places are to be put one after the other: then one that it has already
+ * is noticed, and returns 0. -ENOENT if either was not added, -ENOMEM or -EFBIG. */
 int listing_builder_put(struct listing_builder *builder, enum listing_kind kind, const char *id,
 			const char *folder);
 /* What contents' names end in, in place of the ".json" of their objects; static. */

@@ -15,7 +15,8 @@ _ibinderfs_sections() {
 # What may follow the last comma after -o.
 _ibinderfs_settings() {
 	local settings='provider= tenant_id= client_id= client_secret_file= api_url= auth_url=
-		subfolders_path= ttl= stale= timeout= connections= page_size= memory= content= sizes=
+		subfolders_path= api_key= secret_file= domain= domain_key_field= answer_attribute=
+		ttl= stale= timeout= connections= page_size= memory= content= sizes=
 		ca_file= proxy= log_level= log= uid= gid= umask= allow_other allow_root config='
 	local done_part='' last=$1
 
@@ -24,6 +25,7 @@ _ibinderfs_settings() {
 		last=${last##*,}
 	fi
 	case $last in
+	provider=*) settings='provider=ibinder provider=inbenta' ;;
 	log_level=*) settings='log_level=error log_level=warning log_level=info log_level=debug' ;;
 	log=*) settings='log=stderr log=syslog' ;;
 	content=*) settings='content=on content=off' ;;

@@ -23,7 +23,7 @@ def test_each_measurement_has_a_name_and_says_what_it_is():
     done = run("--list")
     assert (done.returncode, done.stderr) == (0, "")
     named = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-    assert {"find-cold", "warm", "memory", "fair-walk", "cp"} <= set(named)
+    assert {"find-cold", "warm", "memory", "fair-walk", "cp", "knowledge-cold"} <= set(named)
     assert all(named.values())
 
 

@@ -88,13 +88,14 @@ unsigned transport_waiting(void)
 /* --- As in http.h --- */
 
 int http_new(uv_loop_t *unused, enum http_kind kind, int64_t timeout_ms, size_t connections,
-	     const char *ca_file, const char *proxy, struct http **ret_http)
+	     const char *ca_file, const char *proxy, struct url_home *home, struct http **ret_http)
 {
 	struct http *http = calloc(1, sizeof(*http));
 
 	(void)unused;
 	(void)ca_file;
 	(void)proxy;
+	(void)home;
 	*http = (struct http){.kind = kind, .timeout_ms = timeout_ms, .connections = connections};
 	*ret_http = http;
 	return 0;
@@ -206,31 +207,6 @@ void http_cancel(struct http_transfer *transfer)
 {
 	action("  cancelled: %s", transfer->url);
 	transfer_free(transfer);
-}
-
-bool http_server_failed(const struct http_response *response)
-{
-	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
-	       (!response->error && response->status >= 500);
-}
-
-void http_request_fini(struct http_request *request)
-{
-	free(request->url);
-	free(request->body);
-	for (size_t i = 0; i < HTTP_HEADERS_MAX; i++)
-		free(request->headers[i]);
-	memset(request, 0, sizeof(*request));
-}
-
-int http_request_header(struct http_request *request, const char *name, const char *value)
-{
-	for (size_t i = 0; i < HTTP_HEADERS_MAX; i++) {
-		if (request->headers[i])
-			continue;
-		return asprintf(&request->headers[i], "%s: %s", name, value) < 0 ? -ENOMEM : 0;
-	}
-	return -E2BIG;
 }
 
 /* --- Answers --- */

@@ -377,6 +377,19 @@ def test_demo_heeds_neither_account_nor_configuration_nor_proxies(tmp_path):
         demo_tour(tmp_path / "m")
 
 
+def test_demo_of_a_knowledge_base_needs_no_account_either(tmp_path):
+    env = {**clean_environment(), "INBENTA_API_KEY": "wrong", "INBENTA_SECRET": "wrong", "INBENTA_DOMAIN_KEY": "wrong",
+           "INBENTA_AUTH_URL": "nonsense"}
+    options = ["-o", "provider=inbenta"]
+    with background("--demo", tmp_path, *options, env=env, path=tmp_path) as daemon:
+        assert "Envíos" in os.listdir(tmp_path / "knowledge")
+        assert "plazos" in run("grep", "-rl", "plazos", str(tmp_path / "files"))
+        assert (tmp_path / ".ibinderfs/errors").read_text() == ""
+        assert sorted(program_of(pid) for pid in daemon.left) == ["ibinderfs", "ibinderfs-sim"]
+    told = failing([BINARY, "--demo", tmp_path, *options, "-o", "api_key=x"], clean_environment(), tmp_path)
+    assert told == "ibinderfs: error: -o api_key: --demo brings its own\n"
+
+
 def test_demo_serves_this_computer_alone(tmp_path):
     with background("--demo", tmp_path, env=clean_environment(), path=tmp_path) as daemon:
         server = next(pid for pid in daemon.left if program_of(pid) == "ibinderfs-sim")

