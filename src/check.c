@@ -17,6 +17,7 @@
 struct check {
 	uv_loop_t loop;
 	uv_timer_t deadline;
+	struct url_home home;
 	struct fetcher *fetcher;
 	struct fetch *fetch; /* under way, or NULL */
 	bool done;
@@ -189,9 +190,12 @@ static int ask(struct check *check, const struct config *config, struct secret *
 	const struct provider_ops *ops = provider_find(config->provider);
 	struct provider *provider = NULL;
 	struct http *http = NULL;
-	int error = http_new(&check->loop, HTTP_API, config->timeout_ms, config->connections,
-			     config->ca_file, config->proxy, &http);
+	int error;
 
+	error = url_home_init(&check->home, config->api_url, config->auth_url, config->proxy);
+	if (!error)
+		error = http_new(&check->loop, HTTP_API, config->timeout_ms, config->connections,
+				 config->ca_file, config->proxy, &check->home, &http);
 	uv_timer_init(&check->loop, &check->deadline);
 	check->deadline.data = check;
 	if (!error)

@@ -397,9 +397,10 @@ int config_key_refuse(const char *where, const char *name, size_t len, struct bu
 			   where, (int)len, name);
 }
 
+/* Behind a blank a semicolon begins a comment. */
 static int print_text(const char *key, const char *text, struct buf *out)
 {
-	return text ? buf_printf(out, "%s = %s\n", key, text) : 0;
+	return text ? buf_printf(out, "%s =%s%s\n", key, *text == ';' ? "" : " ", text) : 0;
 }
 
 static int print_seconds(const char *key, int64_t ms, struct buf *out)

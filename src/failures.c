@@ -37,11 +37,10 @@ static void make_plain(char *text)
 
 	for (; text < end; text += len) {
 		bool valid;
-		bool c1; /* U+0080 to U+009F */
 
 		len = utf8_length(text, end, &valid);
-		c1 = len == 2 && text[0] == '\xc2' && (unsigned char)text[1] <= 0x9f;
-		if (!valid || c1 || (unsigned char)*text < ' ' || *text == 0x7f)
+		if (!valid || utf8_is_hazard(text, len) || (unsigned char)*text < ' ' ||
+		    *text == 0x7f)
 			memset(text, '?', len);
 	}
 }

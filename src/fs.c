@@ -3,7 +3,7 @@
  * Owns the session and the handles of open files and directories. */
 #include "fs_internal.h"
 
-#include "log.h"
+#include "mountpoint.h"
 #include "name.h"
 
 #include <errno.h>
@@ -240,69 +240,24 @@ static void on_readable(void *data)
 	}
 }
 
-__attribute__((format(printf, 2, 0))) static void
-on_libfuse_log(enum fuse_log_level level, const char *format, va_list arguments)
+/* What is mounted is known to libfuse by its descriptor alone. */
+static int session_start(struct fs *fs, int fuse_fd)
 {
-	char text[512];
-	size_t len;
+	char path[sizeof("/dev/fd/2147483647")];
+	int flags = fcntl(fuse_fd, F_GETFL);
 
-	vsnprintf(text, sizeof(text), format, arguments);
-	len = strlen(text);
-	while (len > 0 && text[len - 1] == '\n')
-		text[--len] = '\0';
-	log_write(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG, "%s", text);
-}
-
-/* The mount's options; the name may hold commas, which separate them. */
-static int mount_options(const struct config *config, struct fuse_args *args)
-{
-	struct buf options = BUF_INIT(4096);
-	const char *at;
-	int error;
-
-	buf_append_str(&options, "ro,nosuid,nodev,noexec,subtype=ibinderfs,fsname=ibinderfs");
-	for (at = config->source; at && *at; at++) {
-		if (at == config->source)
-			buf_append_str(&options, "#");
-		if (*at == ',' || *at == '\\')
-			buf_append_str(&options, "\\");
-		buf_append(&options, at, 1);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fuse_fd);
+	fs->session = mountpoint_session(fs->config, &operations, sizeof(operations), fs);
+	if (!fs->session || fuse_session_mount(fs->session, path)) {
+		close(fuse_fd);
+		return -EIO;
 	}
-	if (config->allow_other)
-		buf_append_str(&options, ",allow_other,default_permissions");
-	if (config->allow_root)
-		buf_append_str(&options, ",allow_root,default_permissions");
-	error = options.error;
-	if (!error && (fuse_opt_add_arg(args, "ibinderfs") || fuse_opt_add_arg(args, "-o") ||
-		       fuse_opt_add_arg(args, buf_str(&options))))
-		error = -ENOMEM;
-	buf_reset(&options);
-	return error;
-}
-
-static int session_mount(struct fs *fs)
-{
-	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	int error = mount_options(fs->config, &args);
-	int fd;
-
-	fuse_set_log_func(on_libfuse_log);
-	if (!error) {
-		fs->session = fuse_session_new(&args, &operations, sizeof(operations), fs);
-		if (!fs->session || fuse_session_mount(fs->session, fs->config->mountpoint))
-			error = -EIO;
-	}
-	fuse_opt_free_args(&args);
-	if (error)
-		return error;
-	fs->mounted = true;
-	fd = fuse_session_fd(fs->session);
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+	if (fcntl(fuse_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
-	return loop_reader_start(&fs->reader, fs->loop, fd, on_readable, fs);
+	return loop_reader_start(&fs->reader, fs->loop, fuse_fd, on_readable, fs);
 }
 
-int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
+int fs_new(uv_loop_t *loop, int fuse_fd, const struct config *config, struct tree *tree,
 	   struct contents *contents, struct wait_room *room, struct control *control,
 	   void (*ready)(void *data), void (*ended)(void *data, int error), void *data,
 	   struct fs **ret_fs)
@@ -310,8 +265,10 @@ int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
 	struct fs *fs = calloc(1, sizeof(*fs));
 	int error;
 
-	if (!fs)
+	if (!fs) {
+		close(fuse_fd);
 		return -ENOMEM;
+	}
 	fs->loop = loop;
 	fs->config = config;
 	fs->tree = tree;
@@ -325,7 +282,7 @@ int fs_new(uv_loop_t *loop, const struct config *config, struct tree *tree,
 	TAILQ_INIT(&fs->parked);
 	TAILQ_INIT(&fs->interrupted);
 	TAILQ_INIT(&fs->handles);
-	error = session_mount(fs);
+	error = session_start(fs, fuse_fd);
 	if (error)
 		fs_free(fs);
 	else
@@ -351,8 +308,6 @@ void fs_free(struct fs *fs)
 	/* libuv must let go of the descriptor before libfuse closes it. */
 	if (fs->reader.data)
 		uv_close((uv_handle_t *)&fs->reader.poll, reader_closed);
-	if (fs->mounted)
-		fuse_session_unmount(fs->session);
 	if (fs->session)
 		fuse_session_destroy(fs->session);
 	while ((handle = TAILQ_FIRST(&fs->handles)))

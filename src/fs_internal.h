@@ -108,7 +108,6 @@ struct fs {
 	void (*ended)(void *data, int error);
 	void *data;
 	struct fuse_session *session;
-	bool mounted;
 	struct loop_reader reader;
 	struct fuse_buf buf; /* libfuse's receive buffer, kept */
 	struct op_list parked;

@@ -11,6 +11,8 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -33,8 +35,10 @@ struct http {
 	enum http_kind kind;
 	int64_t timeout_ms;
 	long connections_max;
-	char *ca_file;			 /* owned, or NULL */
-	char *proxy;			 /* owned, or NULL */
+	char *ca_file; /* owned, or NULL */
+	char *proxy;   /* owned, or NULL */
+	bool proxied;  /* perhaps: no_proxy may say otherwise */
+	struct url_home *home;
 	struct http_transfer *transfers; /* all under way, doubly linked */
 };
 
@@ -50,6 +54,7 @@ struct http_transfer {
 	bool enough;	   /* of an answer that the sink does not take */
 	size_t dropped;	   /* bytes of it */
 	int refused_error; /* what the sink said */
+	int peer_error;	   /* why the address that a name has is not connected to */
 	struct http_response response;
 	char curl_text[CURL_ERROR_SIZE];
 	void (*done)(void *data, struct http_response *response);
@@ -210,6 +215,12 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 		response->error = response->body.error ? response->body.error : -EFBIG;
 		snprintf(response->text, sizeof(response->text), "%s",
 			 response->error == -EFBIG ? "the answer is too large" : "out of memory");
+	} else if (code == CURLE_COULDNT_CONNECT && transfer->peer_error) {
+		response->error = transfer->peer_error;
+		snprintf(response->text, sizeof(response->text), "%s",
+			 response->error == -ENOMEM ? "out of memory"
+						    : "the server names an address of this "
+						      "computer or of a private network");
 	} else if (code != CURLE_OK) {
 		response->error = errno_of(code);
 		snprintf(response->text, sizeof(response->text), "%s",
@@ -393,6 +404,29 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 	return transfer->headers_len > HTTP_HEADERS_BYTES_MAX ? 0 : size * count;
 }
 
+/* Asked with each address that a name has, so one that changes from one look-up to the next is
+ * judged by what is connected to. */
+static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_transfer *transfer = data;
+	struct http *http = transfer->http;
+	unsigned int timeout_ms = (unsigned int)http->timeout_ms;
+	const char *url = "";
+	curl_socket_t fd;
+
+	(void)purpose;
+	curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
+	transfer->peer_error = url_home_check(http->home, url, &address->addr);
+	if (transfer->peer_error)
+		return CURL_SOCKET_BAD;
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	/* Else libcurl would go on giving requests to an HTTP/2 connection that leads nowhere since
+	 * the network was away: of one that times out it closes the stream alone. */
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	return fd;
+}
+
 static int make_multi(struct http *http)
 {
 	http->multi = curl_multi_init();
@@ -408,7 +442,7 @@ static int make_multi(struct http *http)
 }
 
 int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t connections,
-	     const char *ca_file, const char *proxy, struct http **ret_http)
+	     const char *ca_file, const char *proxy, struct url_home *home, struct http **ret_http)
 {
 	struct http *http = calloc(1, sizeof(*http));
 
@@ -419,6 +453,7 @@ int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t co
 	http->timeout_ms = timeout_ms;
 	http->connections_max =
 		connections < TRANSFERS_CONNECT_MAX ? (long)connections : TRANSFERS_CONNECT_MAX;
+	http->home = home;
 	uv_timer_init(loop, &http->timer);
 	http->timer.data = http;
 	http->ca_file = ca_file ? strdup(ca_file) : NULL;
@@ -534,6 +569,8 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
 	/* What a sink takes may be paused for long, and is dead only when no byte comes. */
@@ -544,7 +581,10 @@ static CURLcode set_options(struct http_transfer *transfer, const struct http_re
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES_PER_S);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((timeout_ms + 999) / 1000));
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L);
+	if (request->fresh_connection) { /* nor the address: it may have become another */
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	}
 	/* Without this, removing a transfer whose name is being resolved waits for getaddrinfo
 	 * (curl/curl#8515, #9147). */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "secret.h"
+#include "url.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -80,11 +81,16 @@ struct http_response {
 	const struct http_transfer *transfer; /* for http_header */
 };
 
+/* Once, before all else here and before any thread. Returns 0 or -ENOMEM. */
+int http_global_init(void);
+void http_global_fini(void);
+
 /* `timeout_ms`: for connecting, and for how long less than 1 kB/s is suffered; a whole transfer may
- * take six times as long, or for ever if a sink takes it. ca_file and proxy may be NULL. Returns 0
- * or -errno. */
+ * take six times as long, or for ever if a sink takes it. ca_file and proxy may be NULL. `home`
+ * judges whom to connect to, and must outlive what is returned; where a proxy connects, it alone
+ * knows whom. Returns 0 or -errno. */
 int http_new(uv_loop_t *loop, enum http_kind kind, int64_t timeout_ms, size_t connections,
-	     const char *ca_file, const char *proxy, struct http **ret_http);
+	     const char *ca_file, const char *proxy, struct url_home *home, struct http **ret_http);
 /* Cancels what is under way. Memory is released once the loop has run again. NULL is legal. */
 void http_free(struct http *http);
 

@@ -41,15 +41,18 @@ static int read_name(struct json name, struct buf *out)
 	return error == -ENOMEM ? error : 0;
 }
 
-/* 14 digits, YYYYMMDDHHMMSS (S); UTC (?). */
-static int64_t read_date(struct json date)
+/* 14 digits, YYYYMMDDHHMMSS (S); UTC (?). What is no date is LISTING_NO_TIME. Returns 0 or -ENOMEM.
+ */
+static int read_date(struct json date, int64_t *ret_ns)
 {
 	struct buf text CLEANUP(buf_reset) = BUF_INIT(64);
-	int64_t ns;
+	int error = json_read_id(date, &text);
 
-	if (json_read_id(date, &text) || date_parse_digits(buf_str(&text), &ns))
-		return LISTING_NO_TIME;
-	return ns;
+	if (error == -ENOMEM)
+		return error;
+	if (error || date_parse_digits(buf_str(&text), ret_ns))
+		*ret_ns = LISTING_NO_TIME;
+	return 0;
 }
 
 static bool is_type(struct json value, enum json_type type)
@@ -162,11 +165,12 @@ static int add_content(struct provider_task *task, enum listing_kind kind, const
 		.kind = kind,
 		.id = id,
 		.suffix = ".json",
-		.mtime_ns = read_date(members[CONTENT_DATE]),
 		.json = content,
 	};
 	int error = read_name(members[CONTENT_TITLE], &title);
 
+	if (!error)
+		error = read_date(members[CONTENT_DATE], &object.mtime_ns);
 	if (error)
 		return error;
 	object.raw_name = buf_str(&title);

@@ -5,6 +5,8 @@
  * long is cut, one that cannot be written is lost. errno is kept. */
 #include "log.h"
 
+#include "utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,21 +39,25 @@ void log_init(enum log_level level, enum log_target target)
 		openlog("ibinderfs", LOG_PID, LOG_DAEMON);
 }
 
-/* Makes one harmless line of foreign text: C0, DEL and C1 controls become '?'. A C1 control is
- * C2 80 to C2 9F in UTF-8, and no other character holds a C2 byte. */
+/* Makes one harmless line of foreign text: controls and hazards become '?'. */
 static void log_sanitise(char *text)
 {
-	unsigned char *in = (unsigned char *)text;
-	unsigned char *out = in;
+	const char *in = text;
+	const char *end = text + strlen(text);
+	char *out = text;
 
-	while (*in) {
-		if (in[0] == 0xC2 && in[1] >= 0x80 && in[1] <= 0x9F) {
+	while (in < end) {
+		bool valid;
+		size_t len = utf8_length(in, end, &valid);
+
+		if ((unsigned char)*in < 0x20 || *in == 0x7F ||
+		    (valid && utf8_is_hazard(in, len))) {
 			*out++ = '?';
-			in += 2;
-			continue;
+		} else {
+			memmove(out, in, len);
+			out += len;
 		}
-		*out++ = *in < 0x20 || *in == 0x7F ? '?' : *in;
-		in++;
+		in += len;
 	}
 	*out = '\0';
 }

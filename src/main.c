@@ -2,10 +2,12 @@
  *
  *   configuration, secret, mount point     what can never work fails here, on stderr
  *   fork                                   the parent waits for "up" and returns 0, or 1
+ *   keeper                                 mounts
  *   loop, http, provider, fetcher, tree    nothing here needs the network
- *   fs: mount                              FUSE_INIT: up. From here the log goes where it should
+ *   lock-in                                the last word of who trusts the server
+ *   fs                                     FUSE_INIT: up. From here the log goes where it should
  *   … unmount or SIGTERM …
- *   the same in reverse */
+ *   the same in reverse, the keeper unmounts */
 #include "buf.h"
 #include "check.h"
 #include "cleanup.h"
@@ -13,11 +15,12 @@
 #include "control.h"
 #include "demo.h"
 #include "fs.h"
+#include "keeper.h"
+#include "lockin.h"
 #include "log.h"
 #include "loop.h"
 #include "mountpoint.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -48,7 +51,7 @@
 #endif
 #endif
 
-/* Reading the secret again, in libuv's pool: it may run a command. */
+/* Reading the secret again, in libuv's pool: the keeper may run a command. */
 struct reread {
 	uv_work_t work;
 	struct daemon *daemon;
@@ -65,6 +68,8 @@ struct daemon {
 	const struct provider_ops *ops;
 	struct provider *provider;
 	struct failures failures;
+	struct secret *secret; /* to begin with */
+	struct url_home home;
 	struct http *http;
 	struct http *storage;
 	struct wait_room *room;
@@ -75,8 +80,10 @@ struct daemon {
 	struct fs *fs;
 	struct reread reread;
 	bool rereading;
-	int up_fd; /* tells the parent; -1 in the foreground */
-	int error; /* what ended the session, if not an unmount */
+	struct keeper keeper;
+	int lock_error; /* what lockin_enter said */
+	int up_fd;	/* tells the parent; -1 in the foreground */
+	int error;	/* what ended the session, if not an unmount */
 };
 
 /* --- Events --- */
@@ -99,12 +106,17 @@ static void on_up(void *data)
 	}
 	log_init(config->log_level, config->log_target);
 	log_info("%s is mounted, version " IBINDERFS_VERSION, config->mountpoint);
+	if (daemon->lock_error)
+		log_warning("this kernel does not let the daemon lock itself in: %s",
+			    strerror(-daemon->lock_error));
 	if (daemon->up_fd >= 0) {
 		if (write(daemon->up_fd, "u", 1) != 1)
 			log_warning("nobody waited for the mount");
 		close(daemon->up_fd);
 		daemon->up_fd = -1;
 	}
+	/* Not before: what fails is for the log. */
+	fetcher_renew(daemon->fetcher, daemon->secret);
 }
 
 static void on_unmounted(void *data, int error)
@@ -125,7 +137,7 @@ static void reread_secret(uv_work_t *work)
 	struct reread *reread = work->data;
 
 	reread->result =
-		config_read_secret(reread->daemon->config, &reread->secret, &reread->error);
+		keeper_read_secret(&reread->daemon->keeper, &reread->secret, &reread->error);
 }
 
 static void start_reread(struct daemon *daemon);
@@ -233,7 +245,7 @@ static int start_contents(struct daemon *daemon)
 	const struct config *config = daemon->config;
 	int error =
 		http_new(&daemon->loop, HTTP_STORAGE, config->timeout_ms, STORAGE_CONNECTIONS_MAX,
-			 config->ca_file, config->proxy, &daemon->storage);
+			 config->ca_file, config->proxy, &daemon->home, &daemon->storage);
 
 	if (error)
 		return error;
@@ -241,14 +253,17 @@ static int start_contents(struct daemon *daemon)
 			    &daemon->failures, &daemon->contents);
 }
 
-static int start(struct daemon *daemon, struct secret *secret)
+static int start(struct daemon *daemon, struct secret *secret, int fuse_fd)
 {
 	const struct config *config = daemon->config;
 	int error = start_signals(daemon);
 
 	if (!error)
+		error = url_home_init(&daemon->home, config->api_url, config->auth_url,
+				      config->proxy);
+	if (!error)
 		error = http_new(&daemon->loop, HTTP_API, config->timeout_ms, config->connections,
-				 config->ca_file, config->proxy, &daemon->http);
+				 config->ca_file, config->proxy, &daemon->home, &daemon->http);
 	if (!error)
 		error = daemon->ops->provider_new(config, &daemon->provider);
 	if (!error)
@@ -261,8 +276,10 @@ static int start(struct daemon *daemon, struct secret *secret)
 				 &daemon->tree);
 	if (!error && config->content && daemon->ops->has_links)
 		error = start_contents(daemon);
-	if (error)
+	if (error) {
+		close(fuse_fd);
 		return error;
+	}
 	daemon->control = (struct control){
 		.config = config,
 		.ops = daemon->ops,
@@ -274,10 +291,10 @@ static int start(struct daemon *daemon, struct secret *secret)
 		.failures = &daemon->failures,
 		.mounted_wall_ns = loop_wall_ns(),
 	};
-	error = fs_new(&daemon->loop, config, daemon->tree, daemon->contents, daemon->room,
+	daemon->secret = secret;
+	daemon->lock_error = lockin_enter(config->ca_file);
+	error = fs_new(&daemon->loop, fuse_fd, config, daemon->tree, daemon->contents, daemon->room,
 		       &daemon->control, on_up, on_unmounted, daemon, &daemon->fs);
-	if (!error)
-		fetcher_renew(daemon->fetcher, secret);
 	return error;
 }
 
@@ -291,6 +308,7 @@ static void close_handle(uv_handle_t *handle, void *unused)
 static void end(struct daemon *daemon)
 {
 	fs_free(daemon->fs);
+	keeper_unmount(&daemon->keeper);
 	contents_free(daemon->contents);
 	tree_free(daemon->tree);
 	wait_room_free(daemon->room);
@@ -303,27 +321,45 @@ static void end(struct daemon *daemon)
 	uv_walk(&daemon->loop, close_handle, NULL);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&daemon->loop);
+	keeper_fini(&daemon->keeper);
+}
+
+static void say_unmounted(const struct config *config, int error)
+{
+	if (error == -EIO) /* libfuse or fusermount3 said why */
+		log_error("%s: cannot mount", config->mountpoint);
+	else
+		log_error("%s: cannot mount: %s", config->mountpoint, strerror(-error));
 }
 
 static int run(struct config *config, struct secret *secret, int up_fd)
 {
 	/* static: large, and there is one. */
 	static struct daemon daemon;
+	bool is_daemon;
+	int fuse_fd;
 	int error;
 
 	daemon.config = config;
 	daemon.up_fd = up_fd;
 	daemon.ops = provider_find(config->provider);
+	error = keeper_start(config, secret, &daemon.keeper, &is_daemon, &fuse_fd);
+	if (!is_daemon)
+		return error ? EXIT_FAILED : EXIT_SUCCESS;
+	if (error) {
+		say_unmounted(config, error);
+		return EXIT_FAILED;
+	}
 	error = uv_loop_init(&daemon.loop);
 	if (error) {
 		log_error("cannot start: %s", strerror(-error));
+		close(fuse_fd);
+		keeper_unmount(&daemon.keeper);
 		return EXIT_FAILED;
 	}
-	error = start(&daemon, secret);
-	if (error == -EIO) /* libfuse or fusermount3 said why */
-		log_error("%s: cannot mount", config->mountpoint);
-	else if (error)
-		log_error("%s: cannot mount: %s", config->mountpoint, strerror(-error));
+	error = start(&daemon, secret, fuse_fd);
+	if (error)
+		say_unmounted(config, error);
 	else
 		uv_run(&daemon.loop, UV_RUN_DEFAULT);
 	if (!error)
@@ -453,7 +489,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	log_init(config->log_level, LOG_TARGET_STDERR);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+	if (http_global_init()) {
 		log_error("libcurl cannot start");
 		config_free(config);
 		return EXIT_FAILED;
@@ -474,6 +510,6 @@ int main(int argc, char **argv)
 		break;
 	}
 	config_free(config);
-	curl_global_cleanup();
+	http_global_fini();
 	return code;
 }

@@ -1,10 +1,11 @@
-/* mountpoint.c: making sure that a directory can be mounted on. */
+/* mountpoint.c: the directory that is mounted on. Owns nothing. */
 #include "mountpoint.h"
 
 #include "cleanup.h"
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -59,15 +60,21 @@ static int unmount(const char *path)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
+/* Not stat: the kernel may still know the attributes of a dead mount's root. */
+static bool is_dead(const char *path)
+{
+	struct statfs unused;
+
+	return statfs(path, &unused) && errno == ENOTCONN;
+}
+
 /* Clears dead mounts of ours, also several on top of each other. A living one is -EBUSY. */
 static int clear_dead(const char *path, struct buf *error)
 {
-	struct statfs unused;
 	int result;
 
 	while (is_ours(path)) {
-		/* Not stat: the kernel may still know the attributes of a dead mount's root. */
-		if (statfs(path, &unused) == 0 || errno != ENOTCONN) {
+		if (!is_dead(path)) {
 			buf_printf(error, "%s: already mounted; 'fusermount3 -u %s' ends it", path,
 				   path);
 			return -EBUSY;
@@ -107,4 +114,87 @@ int mountpoint_prepare(const char *path, struct buf *error)
 		return -ENOTDIR;
 	}
 	return 0;
+}
+
+int mountpoint_clear(const char *path)
+{
+	char *real CLEANUP_FREE = realpath(path, NULL);
+	const char *at = real ? real : path;
+
+	return is_ours(at) && is_dead(at) ? unmount(at) : 0;
+}
+
+/* The mount's options; the name may hold commas, which separate them. */
+static int mount_options(const struct config *config, struct fuse_args *args)
+{
+	struct buf options = BUF_INIT(4096);
+	const char *at;
+	int error;
+
+	buf_append_str(&options, "ro,nosuid,nodev,noexec,subtype=ibinderfs,fsname=ibinderfs");
+	for (at = config->source; at && *at; at++) {
+		if (at == config->source)
+			buf_append_str(&options, "#");
+		if (*at == ',' || *at == '\\')
+			buf_append_str(&options, "\\");
+		buf_append(&options, at, 1);
+	}
+	if (config->allow_other)
+		buf_append_str(&options, ",allow_other,default_permissions");
+	if (config->allow_root)
+		buf_append_str(&options, ",allow_root,default_permissions");
+	error = options.error;
+	if (!error && (fuse_opt_add_arg(args, "ibinderfs") || fuse_opt_add_arg(args, "-o") ||
+		       fuse_opt_add_arg(args, buf_str(&options))))
+		error = -ENOMEM;
+	buf_reset(&options);
+	return error;
+}
+
+struct fuse_session *mountpoint_session(const struct config *config,
+					const struct fuse_lowlevel_ops *ops, size_t ops_size,
+					void *data)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *session = NULL;
+
+	if (mount_options(config, &args) == 0)
+		session = fuse_session_new(&args, ops, ops_size, data);
+	fuse_opt_free_args(&args);
+	return session;
+}
+
+int mountpoint_mount(const struct config *config, int *ret_fuse_fd)
+{
+	static const struct fuse_lowlevel_ops none;
+	/* Never freed: libfuse would unmount. */
+	static struct fuse_session *session;
+	int fd;
+
+	session = mountpoint_session(config, &none, sizeof(none), NULL);
+	if (!session || fuse_session_mount(session, config->mountpoint))
+		return -EIO;
+	fd = fuse_session_fd(session);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	*ret_fuse_fd = fd;
+	return 0;
+}
+
+__attribute__((format(printf, 2, 0))) static void
+on_libfuse_log(enum fuse_log_level level, const char *format, va_list arguments)
+{
+	char text[512];
+	size_t len;
+
+	vsnprintf(text, sizeof(text), format, arguments);
+	len = strlen(text);
+	while (len > 0 && text[len - 1] == '\n')
+		text[--len] = '\0';
+	log_write(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG, "%s", text);
+}
+
+void mountpoint_log_libfuse(void)
+{
+	fuse_set_log_func(on_libfuse_log);
 }

@@ -54,7 +54,7 @@ static size_t legal_piece(const char *at, const char *end, char made[3], const c
 		replacement = "\uFF0F";
 	else if (c == 0x7F)
 		replacement = "\u2421";
-	else if (!valid)
+	else if (!valid || (c >= 0x80 && utf8_is_hazard(at, *ret_taken)))
 		replacement = "\uFFFD";
 	if (replacement) {
 		*ret_piece = replacement;

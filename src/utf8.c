@@ -36,6 +36,18 @@ size_t utf8_length(const char *at, const char *end, bool *ret_valid)
 	return len;
 }
 
+bool utf8_is_hazard(const char *at, size_t len)
+{
+	const unsigned char *byte = (const unsigned char *)at;
+
+	if (len == 2)
+		return byte[0] == 0xC2 && byte[1] <= 0x9F;
+	if (len != 3 || byte[0] != 0xE2)
+		return false;
+	return (byte[1] == 0x80 && byte[2] >= 0xAA && byte[2] <= 0xAE) ||
+	       (byte[1] == 0x81 && byte[2] >= 0xA6 && byte[2] <= 0xA9);
+}
+
 size_t utf8_encode(unsigned code, char out[4])
 {
 	static const unsigned char lead[] = {0x00, 0xC0, 0xE0, 0xF0};

@@ -44,6 +44,33 @@ static inline void check_body(const struct listing *listing, const struct listin
 	CHECK(value.text == body && value.len == entry->body_len - 1);
 }
 
+/* The name in files/. */
+static inline void content_name(const struct listing *listing, const struct listing_entry *entry,
+				char name[2 * NAME_BYTES_MAX])
+{
+	size_t len = strlen(listing_name(listing, entry)) - strlen(".json");
+
+	snprintf(name, 2 * NAME_BYTES_MAX, "%.*s%s", (int)len, listing_name(listing, entry),
+		 listing->content_suffix);
+}
+
+static inline void check_content(const struct listing *listing, const struct listing_entry *entry)
+{
+	char name[2 * NAME_BYTES_MAX];
+	char id[LISTING_ID_MAX + 1];
+	size_t len;
+
+	content_name(listing, entry, name);
+	check_name(name, sizeof(name));
+	if (!entry->is_inline) {
+		CHECK((size_t)entry->content + entry->content_len <= text_len(listing));
+		CHECK(strlen(listing_content(listing, entry, id)) == entry->content_len);
+		return;
+	}
+	listing_inline(listing, entry, &len);
+	CHECK(entry->content + sizeof(uint32_t) + len <= text_len(listing));
+}
+
 static inline void check_entry(const struct listing *listing, uint32_t index)
 {
 	const struct listing_entry *entry = &listing->entries[index];
@@ -55,14 +82,13 @@ static inline void check_entry(const struct listing *listing, uint32_t index)
 	check_name(listing_name(listing, entry), text_len(listing) - entry->name);
 	CHECK((size_t)entry->id + entry->id_len <= text_len(listing) && entry->id_len > 0);
 	CHECK(strlen(listing_id(listing, entry, id)) == entry->id_len);
-	if (listing_has_content(entry)) {
-		CHECK((size_t)entry->content + entry->content_len <= text_len(listing));
-		CHECK(strlen(listing_content(listing, entry, id)) == entry->content_len);
-	}
+	if (listing_has_content(entry))
+		check_content(listing, entry);
 	check_body(listing, entry);
 	CHECK(entry->ino >= LISTING_INO_MIN && entry->ino <= LISTING_INO_MASK);
 	CHECK(entry->mtime_ns != LISTING_NO_TIME && entry->version <= listing->generation);
-	CHECK(listing_find_ino(listing, entry->ino) == entry);
+	CHECK(listing_find_ino(listing, entry->ino)->ino == entry->ino);
+	CHECK(listing_links(listing, entry) == 1 || entry->is_linked);
 	CHECK(listing_find_name(listing, dir, listing_name(listing, entry)) == entry);
 	CHECK(listing_path(listing, entry, &path) == 0);
 	for (int step = -1; step <= 1; step += 2) {
@@ -71,9 +97,31 @@ static inline void check_entry(const struct listing *listing, uint32_t index)
 
 		CHECK(!next || (listing_dir_of(listing, next) == dir && next == entry + step));
 		next = listing_neighbour(listing, entry, LISTING_BY_INO, step);
-		CHECK(!next || (step < 0 ? next->ino < entry->ino : next->ino > entry->ino));
+		CHECK(!next || (step < 0 ? next->ino <= entry->ino : next->ino >= entry->ino));
 	}
 	buf_reset(&path);
+}
+
+/* They are distinct too, and no directory has one of them. */
+static inline void check_content_names(const struct listing *listing, const struct listing_dir *dir)
+{
+	char left[2 * NAME_BYTES_MAX];
+	char right[2 * NAME_BYTES_MAX];
+
+	for (uint32_t i = dir->first; i < dir->first + dir->count; i++) {
+		if (!listing_has_content(&listing->entries[i]))
+			continue;
+		content_name(listing, &listing->entries[i], left);
+		for (uint32_t j = dir->first; j < dir->first + dir->count; j++) {
+			const struct listing_entry *other = &listing->entries[j];
+
+			snprintf(right, sizeof(right), "%s", listing_name(listing, other));
+			if (listing_has_content(other))
+				content_name(listing, other, right);
+			if (j != i && (listing_has_content(other) || other->type == LISTING_DIR))
+				CHECK(strcmp(left, right) != 0);
+		}
+	}
 }
 
 /* Each directory stands in its parent, once, and all hang from the top. */
@@ -87,6 +135,7 @@ static inline void check_dir(const struct listing *listing, uint32_t index)
 	for (uint32_t i = dir->first + 1; i < dir->first + dir->count; i++)
 		CHECK(strcmp(listing_name(listing, &listing->entries[i - 1]),
 			     listing_name(listing, &listing->entries[i])) < 0);
+	check_content_names(listing, dir);
 	if (index == 0) {
 		CHECK(dir->ino == 0 && dir->parent == 0);
 		return;
@@ -106,9 +155,15 @@ static inline void check_listing(const struct listing *listing)
 	uint32_t in_dirs = 0;
 
 	CHECK(listing->references == 1 && listing->dir_count > 0);
-	for (uint32_t i = 1; i < listing->entry_count; i++)
-		CHECK(listing->entries[listing->by_ino[i - 1]].ino <
-		      listing->entries[listing->by_ino[i]].ino);
+	for (uint32_t i = 1; i < listing->entry_count; i++) {
+		const struct listing_entry *left = &listing->entries[listing->by_ino[i - 1]];
+		const struct listing_entry *right = &listing->entries[listing->by_ino[i]];
+
+		CHECK(left->ino < right->ino ||
+		      (left->ino == right->ino && left->is_linked && right->is_linked &&
+		       left->type == LISTING_FILE &&
+		       listing_dir_of(listing, left) != listing_dir_of(listing, right)));
+	}
 	for (uint32_t i = 0; i < listing->dir_count; i++) {
 		check_dir(listing, i);
 		in_dirs += listing->dirs[i].count;
@@ -129,18 +184,20 @@ static inline const struct listing_entry *find_id(const struct listing *listing,
 
 		if (entry->kind != kind || strcmp(listing_id(listing, entry, buffer), id) != 0)
 			continue;
-		CHECK(!found); /* shown twice */
+		CHECK(!found || found->ino == entry->ino); /* shown twice, but where it was put */
 		found = entry;
 	}
 	return found;
 }
 
+/* How many objects. */
 static inline uint32_t count_kind(const struct listing *listing, enum listing_kind kind)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < listing->entry_count; i++)
-		count += listing->entries[i].kind == kind;
+		count += listing->entries[i].kind == kind &&
+			 listing_find_ino(listing, listing->entries[i].ino) == &listing->entries[i];
 	return count;
 }
 

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "fuzz.h"
 #include "log.h"
+#include "provider.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #define TEXT_MAX (1 << 20)
+/* As config_file.c says in its message. */
+#define LINE_MAX_BYTES 198
 
 /* A file without a disk; only its owner may read it. */
 static int file_of(struct piece text)
@@ -46,6 +49,19 @@ static bool is_plain(const char *options)
 	return !strpbrk(options, "; \\");
 }
 
+/* A path that was relative may be longer now than a line of the file may be. */
+static bool has_long_line(const struct buf *printed)
+{
+	struct piece input = {printed->data, printed->len};
+	struct piece line;
+
+	while (piece_take(&input, '\n', &line)) {
+		if (line.len > LINE_MAX_BYTES)
+			return true;
+	}
+	return false;
+}
+
 static void check_again(const struct config *config, const struct buf *printed)
 {
 	struct config *again = NULL;
@@ -55,10 +71,8 @@ static void check_again(const struct config *config, const struct buf *printed)
 	int fd;
 
 	buf_append(&text, printed->data, printed->len);
-	if (config->secret_source == CONFIG_SECRET_INLINE) /* these two are not printed */
-		buf_append_str(&text, "client_secret = another\n");
-	if (config->secret_source == CONFIG_SECRET_COMMAND)
-		buf_append_str(&text, "client_secret_command = another\n");
+	if (config->secret_source != CONFIG_SECRET_FILE) /* the others are not printed */
+		buf_printf(&text, "%s = another\n", config->secret_key);
 	fd = file_of((struct piece){text.data, text.len});
 	if (load(fd, "", &again, &error)) {
 		fprintf(stderr, "%s\n%s", error.data, text.data);
@@ -90,6 +104,16 @@ static void check_secret(const struct config *config)
 	buf_reset(&error);
 }
 
+/* All that its provider needs is there. */
+static void check_provider(const struct config *config)
+{
+	const struct provider_ops *ops = provider_find(config->provider);
+	struct provider *provider = NULL;
+
+	CHECK(ops && ops->provider_new(config, &provider) == 0);
+	ops->provider_free(provider);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct piece input = {(const char *)data, size};
@@ -104,10 +128,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	options = piece_copy(first);
 	fd = file_of(input);
 	if (load(fd, options, &config, &error) == 0) {
-		CHECK(config->tenant_id && config->client_id && config->api_url);
+		check_provider(config);
 		CHECK(config_print(config, &printed) == 0);
 		check_secret(config);
-		if (is_plain(options))
+		if (is_plain(options) && !has_long_line(&printed))
 			check_again(config, &printed);
 	}
 	config_free(config);

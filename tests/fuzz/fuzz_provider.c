@@ -18,15 +18,16 @@
 #include <ctype.h>
 #include <errno.h>
 
-#define IN_FLIGHT_MAX  8
-#define REQUESTS_MAX   256
-#define LISTED_MAX     1024
-#define LISTED_ID_MAX  128
-#define NOW_NS	       INT64_C(1700000000000000000)
-#define MEMORY	       (64 << 20)
-#define MEMORY_SMALL   (16 << 10)
-#define PAGE_SIZE      3
-#define TOKEN_LIFE_MAX (INT64_C(24) * 3600 * 1000)
+#define IN_FLIGHT_MAX	8
+#define REQUESTS_MAX	256
+#define LISTED_MAX	1024
+#define LISTED_ID_MAX	128
+#define NOW_NS		INT64_C(1700000000000000000)
+#define MEMORY		(64 << 20)
+#define MEMORY_SMALL	(16 << 10)
+#define PAGE_SIZE	3
+#define TOKEN_STEPS_MAX 8
+#define TOKEN_LIFE_MAX	(INT64_C(24) * 3600 * 1000)
 
 /* Options, in any order. */
 #define OPTION_NEWEST_FIRST 'n' /* the request made last is answered first */
@@ -34,6 +35,7 @@
 #define OPTION_HUSK	    'h' /* of the listing before only a husk is left */
 #define OPTION_NO_CALL	    'c' /* subfolders_path is empty */
 #define OPTION_TOKEN	    't' /* the first answer is to the token request */
+#define OPTION_DOMAIN_KEY   'd' /* instead of a secret */
 #define OPTION_FOLDERS	    'f' /* of a part at first the names of its folders, then one of them */
 
 /* Which kind of object an answer's list holds; 0: none that is shown. */
@@ -48,15 +50,24 @@ static enum listing_kind ibinder_lists(const char *url, enum provider_level leve
 	return level == PROVIDER_TOP ? LISTING_KIND_BINDER : 0;
 }
 
+static enum listing_kind inbenta_lists(const char *url, enum provider_level level)
+{
+	if (level != PROVIDER_TOP)
+		return 0;
+	return strstr(url, "/contents?") ? LISTING_KIND_DOCUMENT : LISTING_KIND_FOLDER;
+}
+
 static const struct under_test {
 	const struct provider_ops *ops;
+	const char *list; /* the member of an answer in which a list stands */
 	enum listing_kind (*lists)(const char *url, enum provider_level level);
 } providers[] = {
-	{&provider_ibinder, ibinder_lists},
+	{&provider_ibinder, "items", ibinder_lists},
+	{&provider_inbenta, "results", inbenta_lists},
 };
 
-static const struct provider_ops *ops;
-static enum listing_kind (*lists)(const char *url, enum provider_level level);
+static const struct under_test *under_test;
+static const struct provider_ops *ops; /* its */
 
 /* The objects that the task took, as another reader of JSON sees them. */
 struct listed {
@@ -118,7 +129,7 @@ static void listed_take(struct listed *listed, enum listing_kind kind, const str
 	const cJSON *object;
 
 	if (cJSON_IsObject(answer))
-		list = cJSON_GetObjectItemCaseSensitive(answer, "items");
+		list = cJSON_GetObjectItemCaseSensitive(answer, under_test->list);
 	listed->all = listed->all && list;
 	cJSON_ArrayForEach(object, list)
 	{
@@ -143,7 +154,12 @@ static void check_listed(const struct listed *listed, const struct listing *list
 	uint32_t kinds[LISTING_KIND_FOUND + 1] = {0};
 
 	for (size_t i = 0; i < listed->count; i++) {
-		CHECK(find_id(listing, listed->at[i].kind, listed->at[i].id));
+		enum listing_kind kind = listed->at[i].kind;
+
+		/* The root of Inbenta's categories is the top. */
+		if (kind == LISTING_KIND_FOLDER && !find_id(listing, kind, listed->at[i].id))
+			kind = LISTING_KIND_FOLDER_JSON;
+		CHECK(find_id(listing, kind, listed->at[i].id));
 		kinds[listed->at[i].kind]++;
 	}
 	if (!listed->all)
@@ -170,7 +186,7 @@ static void check_request(const struct http_request *request)
 	struct json body;
 
 	CHECK(post || strcmp(request->method, "GET") == 0);
-	CHECK(strncmp(request->url, "https://", 8) == 0);
+	CHECK(strncmp(request->url, "https://", 8) == 0 || request->url[0] == '/');
 	check_line(request->url, false);
 	for (size_t i = 0; i < HTTP_HEADERS_MAX && request->headers[i]; i++)
 		check_line(request->headers[i], true);
@@ -243,7 +259,7 @@ static int ask(struct provider_task *task, struct asked asked[IN_FLIGHT_MAX], si
 static int take(struct provider_task *task, const struct asked *asked, const struct input *input,
 		const struct http_response *response, struct listed *listed)
 {
-	enum listing_kind kind = lists ? lists(asked->url, input->level) : 0;
+	enum listing_kind kind = under_test->lists(asked->url, input->level);
 	int error;
 
 	if (input->folder &&
@@ -304,7 +320,7 @@ static void check_link(const struct secret *link)
 static struct listing *fetch(struct provider *provider, const struct input *input,
 			     const struct listing *previous, int64_t now_ns)
 {
-	struct listed *listed = calloc(1, sizeof(*listed));
+	static struct listed listed; /* large: not cleared each time */
 	struct provider_result result = {.listing = NULL};
 	struct provider_task *task = NULL;
 	struct provider_resource resource = {
@@ -318,12 +334,12 @@ static struct listing *fetch(struct provider *provider, const struct input *inpu
 	};
 	int error;
 
-	CHECK(listed);
-	listed->all = !input->folder;
+	listed.all = !input->folder;
+	listed.count = 0;
 	ops->forget(provider);
 	error = ops->task_new(provider, &resource, &task);
 	if (!error)
-		error = converse(task, input, listed);
+		error = converse(task, input, &listed);
 	if (!error) {
 		error = ops->task_finish(task, previous, now_ns, &result);
 		CHECK(error == 0 || error == -EFBIG);
@@ -332,13 +348,11 @@ static struct listing *fetch(struct provider *provider, const struct input *inpu
 		check_link(&result.link);
 	} else if (!error) {
 		check_listing(result.listing);
-		if (lists)
-			check_listed(listed, result.listing);
+		check_listed(&listed, result.listing);
 	}
 	CHECK(strnlen(result.note, sizeof(result.note)) < sizeof(result.note));
 	secret_fini(&result.link);
 	ops->task_free(task);
-	free(listed);
 	return result.listing;
 }
 
@@ -349,9 +363,9 @@ static void check_unchanged(const struct listing *before, const struct listing *
 	CHECK(before->dirs[0].mtime_ns == after->dirs[0].mtime_ns);
 	for (uint32_t i = 0; i < before->entry_count; i++) {
 		const struct listing_entry *entry = &before->entries[i];
-		const struct listing_entry *other = listing_find_ino(after, entry->ino);
+		const struct listing_entry *other = &after->entries[i];
 
-		CHECK(other && other->mtime_ns == entry->mtime_ns);
+		CHECK(other->ino == entry->ino && other->mtime_ns == entry->mtime_ns);
 		CHECK(entry->type == LISTING_DIR || other->version == entry->version);
 		CHECK(strcmp(listing_name(before, entry), listing_name(after, other)) == 0);
 	}
@@ -385,23 +399,68 @@ static struct listing *fetch_twice(struct provider *provider, struct input *inpu
 	return second;
 }
 
-static void read_token(struct provider *provider, struct piece *answers)
+/* libcurl deals with other alphabets. */
+static void check_address(const char *address)
 {
-	struct provider_grant grant = {.step = 0};
+	for (; *address; address++)
+		CHECK((unsigned char)*address > ' ' && *address != 0x7f);
+}
+
+/* One step of a conversation about a token. -ENODATA: there is no answer. */
+static int ask_token(struct provider *provider, const struct provider_need *need,
+		     struct provider_grant *grant, struct piece *answers)
+{
+	struct http_request request = {.method = NULL};
+	const struct secret *bearer = NULL;
 	struct http_response response;
+	int error = -ENODATA;
+
+	CHECK(ops->token_request(provider, need, grant, &request, &bearer) == 0);
+	check_request(&request);
+	http_request_fini(&request);
+	CHECK(!bearer || bearer == &grant->token || bearer == need->held);
+	if (answer_take(answers, &response)) {
+		check_explain(&response);
+		if (ops->judge)
+			ops->judge(&response);
+		error = ops->token_answer(provider, &response, NOW_NS / 1000000000, grant);
+		CHECK(error == 0 || error == -EACCES || error == -EBADMSG || error == -EAGAIN);
+	}
+	buf_reset(&response.body);
+	return error;
+}
+
+/* One that is held is renewed, as long as there are answers; or (`once`) it is enough. */
+static void read_token(struct provider *provider, struct piece *answers, bool once)
+{
+	static char value[] = "hunter2";
+	const struct secret secret = {value, sizeof(value) - 1};
+	struct provider_grant held = {.life_ms = 0};
+	struct provider_need need = {.secret = &secret};
+	int conversations = 0;
 	int error;
 
-	if (!answer_take(answers, &response))
-		return;
-	check_explain(&response);
-	error = ops->token_answer(provider, &response, 0, &grant);
-	CHECK(error == 0 || error == -EACCES || error == -EBADMSG);
-	if (!error) {
-		CHECK(grant.life_ms > 0 && grant.life_ms <= TOKEN_LIFE_MAX);
-		check_link(&grant.token);
-	}
-	secret_fini(&grant.token);
-	buf_reset(&response.body);
+	do {
+		struct provider_grant grant = {.life_ms = 0};
+		int steps = 0;
+
+		need.held = held.token.value ? &held.token : NULL;
+		need.misled = conversations % 2;
+		do
+			error = ask_token(provider, &need, &grant, answers);
+		while (error == -EAGAIN && ++steps < TOKEN_STEPS_MAX);
+		CHECK(error != -EAGAIN);
+		if (!error && grant.token.value) {
+			CHECK(grant.life_ms > 0 && grant.life_ms <= TOKEN_LIFE_MAX);
+			check_link(&grant.token);
+			secret_move(&held.token, &grant.token);
+		}
+		CHECK(error || held.token.value);
+		if (!error && ops->address(provider))
+			check_address(ops->address(provider));
+		secret_fini(&grant.token);
+	} while (!once && error != -ENODATA && ++conversations < REQUESTS_MAX);
+	secret_fini(&held.token);
 }
 
 static struct provider *provider_of(const struct input *input)
@@ -415,6 +474,11 @@ static struct provider *provider_of(const struct input *input)
 		.subfolders_path = has_option(input, OPTION_NO_CALL)
 					   ? (char *)""
 					   : (char *)"/documents/drives/binders/{binder}/{folder}",
+		.api_key = (char *)"key",
+		.domain = (char *)"https://help.test",
+		.by_domain_key = has_option(input, OPTION_DOMAIN_KEY),
+		.domain_key_field = (char *)"domainKey",
+		.answer_attribute = (char *)"ANSWER_TEXT",
 		.page_size = PAGE_SIZE,
 		.memory = has_option(input, OPTION_SMALL) ? MEMORY_SMALL : MEMORY,
 	};
@@ -452,7 +516,7 @@ static void run(struct input *input)
 	int64_t now_ns = NOW_NS;
 
 	if (input->is_token || has_option(input, OPTION_TOKEN))
-		read_token(provider, &input->answers);
+		read_token(provider, &input->answers, !input->is_token);
 	if (ops->query_check && ops->query_check(input->id, &problem))
 		CHECK(problem && *problem);
 	while (!input->is_token && input->answers.len > 0) {
@@ -490,13 +554,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct piece object = {"", 0};
 	char *line;
 
-	for (size_t i = 0; !ops && i < sizeof(providers) / sizeof(providers[0]); i++) {
-		if (strcmp(providers[i].ops->name, PROVIDER) != 0)
-			continue;
-		ops = providers[i].ops;
-		lists = providers[i].lists;
+	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++) {
+		if (strcmp(providers[i].ops->name, PROVIDER) == 0)
+			under_test = &providers[i];
 	}
-	CHECK(ops);
+	ops = under_test->ops;
 	piece_take(&input.answers, '\n', &first);
 	piece_take(&input.answers, '\n', &id);
 	piece_take(&input.answers, '\n', &object);

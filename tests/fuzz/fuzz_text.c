@@ -4,6 +4,7 @@
 #include "failures.h"
 #include "fuzz.h"
 #include "http.h"
+#include "inbenta_internal.h"
 #include "log.h"
 #include "query.h"
 #include "url.h"
@@ -161,6 +162,30 @@ static void read_problem(const char *text)
 	buf_reset(&out);
 }
 
+/* A usage and its reset, each in a line. */
+static void read_allowance(const char *text)
+{
+	struct inbenta_usage kept = {.percent = 10};
+	struct provider_allowance allowance;
+	struct piece input = {text, strlen(text)};
+	struct piece usage;
+	struct piece reset;
+	char *values[2];
+
+	if (!piece_take(&input, '\n', &usage) || !piece_take(&input, '\n', &reset))
+		return;
+	values[0] = piece_copy(usage);
+	values[1] = piece_copy(reset);
+	for (int turn = 0; turn < 2; turn++) {
+		if (!inbenta_read_allowance(&kept, values[0], values[1], WALL_NOW_S, &allowance))
+			continue;
+		CHECK(allowance.reset_ms >= 0 && allowance.reset_ms <= 3600 * 1000);
+		CHECK(kept.percent <= 100 && kept.step <= 100);
+	}
+	free(values[0]);
+	free(values[1]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct {
@@ -169,6 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} kinds[] = {
 		{'c', read_content_range}, {'r', read_retry_after}, {'d', read_date},
 		{'q', read_query},	   {'l', read_link},	    {'p', read_problem},
+		{'a', read_allowance},
 	};
 	char *text;
 

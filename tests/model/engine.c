@@ -8,6 +8,7 @@
  * may be left. What each of these demands stands in kernel_check.c, kernel_compare.c, invariants.c
  * and transport.c. */
 #include "engine.h"
+#include "kernel.h"
 
 #include "log.h"
 
@@ -148,7 +149,7 @@ static void start(void)
 	int error;
 
 	memset(&engine, 0, sizeof(engine));
-	error = http_new(&loop, HTTP_API, config.timeout_ms, config.connections, NULL, NULL,
+	error = http_new(&loop, HTTP_API, config.timeout_ms, config.connections, NULL, NULL, NULL,
 			 &engine.http);
 	if (!error)
 		error = provider_ibinder.provider_new(&config, &engine.provider);
@@ -161,7 +162,7 @@ static void start(void)
 		error = tree_new(&config, engine.fetcher, engine.room, provider_ibinder.top_name,
 				 &engine.tree);
 	if (!error && config.content)
-		error = http_new(&loop, HTTP_STORAGE, config.timeout_ms, 128, NULL, NULL,
+		error = http_new(&loop, HTTP_STORAGE, config.timeout_ms, 128, NULL, NULL, NULL,
 				 &engine.storage);
 	if (!error && config.content)
 		error = contents_new(&loop, engine.storage, &config, engine.fetcher, engine.room,
@@ -177,8 +178,8 @@ static void start(void)
 		.failures = &engine.failures,
 	};
 	if (!error)
-		error = fs_new(&loop, &config, engine.tree, engine.contents, engine.room,
-			       &engine.control, on_up, on_ended, NULL, &engine.fs);
+		error = fs_new(&loop, session_open(), &config, engine.tree, engine.contents,
+			       engine.room, &engine.control, on_up, on_ended, NULL, &engine.fs);
 	CHECK(!error, "the engine does not start: %d", error);
 	set_secret();
 }

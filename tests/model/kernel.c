@@ -401,8 +401,8 @@ static void ask_node(struct fuse_req req)
 	if (is_dir(&req.place) && (rng_percent(70) || is_unlisted(&req.place))) {
 		req.ask = ASK_LOOKUP;
 		pick_name(&req.place, req.name);
-	} else if (rng_percent(30)) {
-		req.ask = ASK_GETATTR;
+	} else if (rng_percent(30) || req.place.type == PLACE_NOTHING) {
+		req.ask = ASK_GETATTR; /* nothing: shown after a failure, a directory perhaps */
 	} else if (req.place.type == PLACE_LINK) {
 		req.ask = ASK_READLINK;
 	} else {

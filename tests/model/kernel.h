@@ -115,6 +115,8 @@ void kernel_close(struct khandle *handle);
 
 /* session.c */
 void session_reset(void);
+/* The session's descriptor, which is closed at the end. */
+int session_open(void);
 void session_submit(struct fuse_req *req);
 /* libfuse holds a lock of the request that is being interrupted: it must not be answered. */
 extern bool session_is_interrupting;

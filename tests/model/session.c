@@ -74,12 +74,21 @@ struct fuse_session *fuse_session_new(struct fuse_args *args, const struct fuse_
 	return (struct fuse_session *)&operations;
 }
 
+int session_open(void)
+{
+	session_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	CHECK(session_fd >= 0, "no descriptor");
+	return session_fd;
+}
+
 int fuse_session_mount(struct fuse_session *session, const char *mountpoint)
 {
+	char path[32];
+
 	(void)session;
-	(void)mountpoint;
-	session_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return session_fd < 0 ? -1 : 0;
+	snprintf(path, sizeof(path), "/dev/fd/%d", session_fd);
+	CHECK(strcmp(mountpoint, path) == 0, "another descriptor is served: %s", mountpoint);
+	return 0;
 }
 
 int fuse_session_fd(struct fuse_session *session)
@@ -88,16 +97,11 @@ int fuse_session_fd(struct fuse_session *session)
 	return session_fd;
 }
 
-void fuse_session_unmount(struct fuse_session *session)
+void fuse_session_destroy(struct fuse_session *session)
 {
 	(void)session;
 	close(session_fd);
 	session_fd = -1;
-}
-
-void fuse_session_destroy(struct fuse_session *session)
-{
-	(void)session;
 }
 
 int fuse_session_exited(struct fuse_session *session)

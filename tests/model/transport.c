@@ -88,13 +88,14 @@ unsigned transport_waiting(void)
 /* --- As in http.h --- */
 
 int http_new(uv_loop_t *unused, enum http_kind kind, int64_t timeout_ms, size_t connections,
-	     const char *ca_file, const char *proxy, struct http **ret_http)
+	     const char *ca_file, const char *proxy, struct url_home *home, struct http **ret_http)
 {
 	struct http *http = calloc(1, sizeof(*http));
 
 	(void)unused;
 	(void)ca_file;
 	(void)proxy;
+	(void)home;
 	*http = (struct http){.kind = kind, .timeout_ms = timeout_ms, .connections = connections};
 	*ret_http = http;
 	return 0;

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 
-from mounting import BINARY, PATIENCE_S, wait_until
+from mounting import BINARY, PATIENCE_S, canary, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -70,10 +70,13 @@ class Background:
             unmount_all(path)
             raise AssertionError("the command hangs, or what it left keeps its standard output or error") from hung
         self.returncode, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
+        canary.look("standard output or error", self.stdout + self.stderr)
         self.left = children() - before
         daemons = [pid for pid in self.left if program_of(pid) == "ibinderfs" and not is_zombie(pid)]
         assert len(daemons) <= 1, daemons
         self.pid = daemons[0] if daemons else None
+        if self.pid:
+            canary.look_at_process(self.pid)
 
     def __truediv__(self, name):
         """A path in the mount, also when the daemon has a mount namespace of its own."""
@@ -127,6 +130,7 @@ def background(*arguments, env, path, command=(BINARY,), says="", **more):
         assert daemon.pid, "no daemon was left"
         yield daemon
         if daemon.left:
+            canary.look_at_control(daemon / ".ibinderfs")
             daemon.unmount()
             daemon.wait_for_end()
     finally:

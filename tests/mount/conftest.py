@@ -1,11 +1,12 @@
 """Fixtures: a simulated organisation, and a mount of it."""
 
 import faulthandler
+import pathlib
 import signal
 
 import pytest
 
-from mounting import mounted, simulated
+from mounting import canary, mounted, simulated
 
 # A hang shows where it stands, and fails.
 faulthandler.dump_traceback_later(900, exit=True)
@@ -23,3 +24,9 @@ def sim():
 def mount(sim):
     with mounted(sim) as mount:
         yield mount
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_core_files(tmp_path_factory):
+    yield
+    canary.look_at_core_files(tmp_path_factory.getbasetemp(), pathlib.Path.cwd() / "tests")

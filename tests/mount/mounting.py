@@ -20,6 +20,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "sim"))
 
+import canary  # noqa: E402
 import inbenta_client  # noqa: E402
 from inbenta_client import Inbenta  # noqa: E402
 from sim_client import SECRET, TENANT, Sim  # noqa: E402
@@ -96,6 +97,7 @@ class Mount:
         self.reader.start()
         try:
             self.wait_for_line("is mounted")
+            canary.look_at_process(self.process.pid)
         except AssertionError:
             self.kill()
             raise
@@ -129,7 +131,9 @@ class Mount:
         return self.path / name
 
     def control(self, name):
-        return (self.path / ".ibinderfs" / name).read_text()
+        text = (self.path / ".ibinderfs" / name).read_text()
+        canary.look(f".ibinderfs/{name}", text)
+        return text
 
     def metrics(self):
         values = (line.split(" ") for line in self.control("metrics").splitlines() if not line.startswith("#"))
@@ -146,6 +150,7 @@ class Mount:
             self.process.send_signal(signal.SIGABRT)  # shows where it stands
             raise AssertionError(f"the daemon does not end:\n{self.log}") from None
         self.reader.join(timeout=5)
+        canary.look("the log", self.log)
         assert not any(word in self.log for word in SANITIZER_WORDS), self.log
         assert self.process.returncode == 0, (self.process.returncode, self.log)
 
@@ -155,6 +160,7 @@ class Mount:
 
     def end(self):
         if self.process.poll() is None:
+            canary.look_at_control(self.path / ".ibinderfs")
             self.unmount()
         self.wait_for_end()
         if self.made_path:
@@ -177,6 +183,7 @@ def simulated(*options, kind=Sim):
     try:
         yield sim
         sim.clear()
+        assert sim.stats()["leaked_credentials"] == 0, "credentials came to storage, or where a redirect led"
         sim.end()
     finally:
         if sim.process.poll() is None:

@@ -26,7 +26,7 @@ http {{
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
     server {{
-        listen 127.0.0.1:{port} ssl{http2};
+        listen {address}:{port} ssl{http2};
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         {more}
@@ -67,17 +67,18 @@ class Authority:
 
 
 class Nginx:
-    """One running server on `port`, passing everything on to `upstream`."""
+    """One running server on `port` of `address`, passing everything on to `upstream`."""
 
-    def __init__(self, directory, upstream, certificate, key, http2=True, more=""):
+    def __init__(self, directory, upstream, certificate, key, http2=True, more="", address="127.0.0.1"):
         need("nginx")
         self.directory = pathlib.Path(directory)
         self.errors, self.requests = self.directory / "errors", self.directory / "requests"
+        self.address = address
         for _ in range(5):  # nginx cannot choose a port: another process may be faster with this one
-            with socket.create_server(("127.0.0.1", 0)) as free:
+            with socket.create_server((address, 0)) as free:
                 self.port = free.getsockname()[1]
             config = self.directory / "nginx.conf"
-            config.write_text(CONFIG.format(directory=directory, port=self.port, certificate=certificate, key=key,
+            config.write_text(CONFIG.format(directory=directory, address=address, port=self.port, certificate=certificate, key=key,
                                             upstream=upstream, http2=" http2" if http2 else "", more=more))
             self.process = subprocess.Popen(
                 ["nginx", "-p", str(directory), "-c", str(config), "-e", str(self.errors)],
@@ -89,7 +90,7 @@ class Nginx:
     def _listens_or_ended(self):
         if self.process.poll() is not None:
             return "ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+        with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), timeout=1):
             return "listens"
         return None
 
@@ -97,8 +98,8 @@ class Nginx:
         """For each request the number of its connection."""
         return self.requests.read_text().split()
 
-    def url(self, path, host="127.0.0.1"):
-        return f"https://{host}:{self.port}{path}"
+    def url(self, path, host=None):
+        return f"https://{host or self.address}:{self.port}{path}"
 
     def end(self):
         assert self.process.poll() is None, self.errors.read_text()

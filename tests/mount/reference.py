@@ -78,7 +78,8 @@ def _legal_character(character):
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
-    return "\ufffd" if 0xD800 <= code <= 0xDFFF else character
+    hazards = (range(0xD800, 0xE000), range(0x80, 0xA0), range(0x202A, 0x202F), range(0x2066, 0x206A))
+    return "\ufffd" if any(code in hazard for hazard in hazards) else character
 
 
 def _cut(text, size):

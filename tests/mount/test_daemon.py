@@ -284,7 +284,7 @@ def test_an_ordinary_user_s_dead_mount_is_cleared(sim):
     """Two starts in one namespace, with a kill between them."""
     script = f"""
         {BINARY} "$1" && ls "$1/binders" || exit 2
-        kill -9 "$(pgrep -u {NOBODY} -f -x "{BINARY} $1")"
+        kill -9 "$(pgrep -o -u {NOBODY} -f -x "{BINARY} $1")" # not its keeper, which is younger
         until ! stat -f "$1" 2>/dev/null; do :; done
         {BINARY} "$1" && ls "$1/binders" && fusermount3 -u "$1"
     """

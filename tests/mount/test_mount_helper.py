@@ -9,12 +9,23 @@ import os
 import pathlib
 import pwd
 import re
+import signal
 import subprocess
 
 import pytest
 
-from background import Background, background, mounts_at, unescaped
-from mounting import BUILD, SECRET, clean_environment, environment_for, need, run
+from background import Background, background, mounts_at, unescaped, unmount_all
+from mounting import (
+    BUILD,
+    SECRET,
+    api_requests,
+    clean_environment,
+    environment_for,
+    mounted,
+    need,
+    run,
+    wait_until,
+)
 from sim_client import TENANT
 
 SOURCES = pathlib.Path(__file__).resolve().parents[2]
@@ -190,7 +201,7 @@ def test_installing_puts_everything_in_its_place(root):
     files = {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
     for expected in ("bin/ibinderfs", "libexec/ibinderfs/ibinderfs-sim", "lib/systemd/system/ibinderfs@.service",
                      "share/man/man1/ibinderfs.1", "share/man/man8/mount.ibinderfs.8",
-                     "share/bash-completion/completions/ibinderfs"):
+                     "share/bash-completion/completions/ibinderfs", "share/doc/ibinderfs/updatedb-prunefs.conf"):
         assert expected in files, sorted(files)
     assert not [file for file in files if file.endswith(".in") or "@CMAKE" in file]
     (helper,) = root.rglob("mount.ibinderfs")
@@ -260,6 +271,82 @@ def test_the_unit_is_sound(installed, root):
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
+def test_the_unit_is_as_closed_as_a_mount_allows(installed):
+    """Without a mount namespace of its own, which would hide the mount; 100 is wide open."""
+    unit = f"{PREFIX}/lib/systemd/system/ibinderfs@.service"
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=40", unit]
+    done = subprocess.run([*installed, *command], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def system_calls(words):
+    """Those that a SystemCallFilter= of these words names."""
+    groups = {word for word in words if word[0] == "@"}
+    names = set(words) - groups
+    if not groups:
+        return names
+    lines = run("systemd-analyze", "syscall-filter", "--no-pager", *groups)
+    names |= {line.strip() for line in lines.splitlines() if re.match(r"    \w", line)}
+    return names | system_calls(re.findall(r"^    (@[\w-]+)$", lines, re.M))
+
+
+def test_the_unit_s_filter_knows_what_is_called(sim, tmp_path):
+    """By the daemon and its keeper, from the start to the end."""
+    need("strace")
+    unit = pathlib.Path(f"{SOURCES}/mount-helper/ibinderfs@.service.in").read_text()
+    allowed = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)$", unit, re.M):
+        words = line.lstrip("~").split()
+        allowed = allowed - system_calls(words) if line[0] == "~" else allowed | system_calls(words)
+    assert {"mount", "umount2"} <= allowed and not {"reboot", "init_module", "chroot", "settimeofday"} & allowed
+    binary = os.path.abspath(os.path.join(os.environ["IBINDERFS_RELEASE_BUILD"], "ibinderfs"))
+    (tmp_path / "m").mkdir()
+    command = ["strace", "-f", "-qq", "-o", str(tmp_path / "calls"), binary, str(tmp_path / "m"), "-f"]
+    env = environment_for(sim, IBINDER_API_URL=f"http://localhost:{sim.port}/api")  # a name to resolve
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: os.path.ismount(tmp_path / "m"))
+        assert os.listdir(tmp_path / "m/binders")
+        status = (tmp_path / "m/.ibinderfs/status").read_text()
+        pid = int(re.search(r", process (\d+),", status)[1])
+        os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: sim.stats()["tokens_issued"] == 2)
+        next(path for path in (tmp_path / "m/files").rglob("*") if path.is_file()).read_bytes()
+        os.kill(pid, signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    finally:
+        unmount_all(tmp_path / "m")
+        process.kill()
+        process.wait()
+    called = set(re.findall(r"^\d+ +(\w+)\(", (tmp_path / "calls").read_text(), re.M))
+    assert {"landlock_restrict_self", "capset", "mount", "umount2", "openat", "socket"} <= called
+    assert called <= allowed, called - allowed
+
+
+def test_updatedb_leaves_a_mount_alone_once_told(sim, tmp_path):
+    """By the command that the installed snippet has; without it every directory is listed."""
+    need("updatedb")
+    (tmp_path / "m").mkdir()
+    snippet = (SOURCES / "mount-helper/updatedb-prunefs.conf").read_text()
+    (told,) = re.findall(r"^# +(sed .*) /etc/updatedb\.conf$", snippet, re.M)
+    config = tmp_path / "updatedb.conf"
+    config.write_text('PRUNE_BIND_MOUNTS="no"\nPRUNEPATHS="/nonexistent"\nPRUNEFS="NFS afs"\n')
+    scan = ["unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc/updatedb.conf && exec updatedb -l no -U "$2" -o "$3"',
+            "sh", str(config), str(tmp_path), str(tmp_path / "db")]
+
+    def lists():
+        with mounted(sim, path=tmp_path / "m"):
+            sim.control("POST", "/stats/reset")
+            run(*scan)
+            return sum(api_requests(sim).values()) - api_requests(sim).get("token", 0)
+
+    assert lists() >= 3  # it is a scan of this mount
+    for _ in range(2):  # the second time it changes nothing
+        run("sh", "-c", f'{told} "$1"', "sh", str(config))
+        assert config.read_text().count("fuse.ibinderfs") == 1
+        assert lists() == 0
+
+
 def test_the_unit_leaves_what_mounting_needs(installed, place):
     """What can be had of it without systemd: its command, credential, capabilities and umask."""
     unit = pathlib.Path(f"{SOURCES}/mount-helper/ibinderfs@.service.in").read_text()
@@ -279,7 +366,7 @@ def test_the_unit_leaves_what_mounting_needs(installed, place):
     with background(env=env, path=place / "m", command=command) as daemon:
         assert len(os.listdir(daemon / "binders")) == 3
         status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
-        assert re.search(r"CapEff:\s+0000000000200000\n", status), status
+        assert re.search(r"CapEff:\s+0{16}\nCapBnd:\s+0000000000200000\n", status), status
         assert oct(os.stat(daemon / "binders").st_mode) == "0o40555"
         daemon.signal(15)
         daemon.wait_for_end()

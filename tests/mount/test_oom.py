@@ -9,12 +9,14 @@ import subprocess
 
 import pytest
 
-from mounting import BUILD, SANITIZER_WORDS, environment_for, mounted, read_tree, simulated
+from mounting import BUILD, SANITIZER_WORDS, Inbenta, Sim, environment_for, mounted, read_tree, simulated
 
 BINARY = os.path.abspath(os.path.join(BUILD, "tests", "unit", "ibinderfs-oom"))
 TOGGLE = signal.SIGRTMIN
-ROUNDS = 10
-STARTS = 8
+ROUNDS = 6
+STARTS = 5
+PROVIDERS = {"binders": "ibinder", "knowledge": "inbenta"}
+LOOKED_AT = ("by-id", ".ibinderfs/status", ".ibinderfs/errors", ".ibinderfs/metrics")
 SEED = int(os.environ.get("IBINDERFS_SEED", random.randrange(10**6)))
 
 
@@ -32,9 +34,15 @@ def wander(path, right, told):
                 told.append(error)
 
 
-@pytest.fixture
-def small():
-    with simulated("--binders=2", "--folders=4", "--depth=2", "--documents=24") as sim:
+@pytest.fixture(params=["binders", "knowledge"])
+def small(request):
+    kinds = {
+        "binders": (Sim, "--binders=2", "--folders=4", "--depth=2", "--documents=24"),
+        "knowledge": (Inbenta, "--categories=4", "--contents=24"),
+    }
+    kind, *options = kinds[request.param]
+    with simulated(*options, kind=kind) as sim:
+        sim.top = request.param
         yield sim
 
 
@@ -43,13 +51,13 @@ def test_allocations_fail(small, one_of):
     print(f"IBINDERFS_SEED={SEED}")
     env = {"OOM_ONE_OF": str(one_of), "OOM_SEED": str(SEED)}
     with mounted(small, "ttl=0", "stale=0", binary=BINARY, env=env) as mount:
-        right = {view: read_tree(mount / view) for view in ("binders", "files")}
+        right = {view: read_tree(mount / view) for view in (small.top, "files")}
         told = []
         mount.signal(TOGGLE)
         for _ in range(ROUNDS):
             for view in right:
                 wander(mount / view, right[view], told)
-            for name in ("search/a", "by-id/binders", ".ibinderfs/status", ".ibinderfs/errors", ".ibinderfs/metrics"):
+            for name in (*LOOKED_AT, *(("search/a",) if small.top == "binders" else ())):
                 look_at(mount / name, told)
         mount.signal(TOGGLE)
         assert {error.errno for error in told} <= {errno.ENOMEM}, told
@@ -74,8 +82,10 @@ def test_starting(small):
     ends = set()
     for turn in range(STARTS):
         env = {**environment_for(small), "OOM_AT_ONCE": "1", "OOM_ONE_OF": "100", "OOM_SEED": str(SEED + 1000 * turn)}
-        done = subprocess.run([BINARY, "--check", "-o", "timeout=0.5"], env=env, text=True, timeout=30,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        command = [BINARY, "--check", "-o", f"timeout=0.5,provider={PROVIDERS[small.top]}"]
+        done = subprocess.run(
+            command, env=env, text=True, timeout=30, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
         assert not any(word in done.stdout for word in SANITIZER_WORDS), (turn, done.stdout)
         assert done.returncode in (0, 1), (turn, done)
         assert done.stdout, turn

@@ -20,9 +20,10 @@ import urllib.parse
 
 import pytest
 
-from background import failing
+from background import background, failing
 from mounting import BINARY, clean_environment, mounted, wait_until
 from sim_client import TENANT
+from test_daemon import release  # noqa: F401
 
 CANARY = "Kanariefågel+%&=/ 7f3a-91c4"
 WRONG = "Fel-kanarie+%&=/ 55d0-17be"
@@ -238,6 +239,53 @@ def test_a_stray_secret_in_the_file_is_not_repeated(tmp_path):
                   "client_secret = aHVzaA\nclient_secret = x\n"):
         told = failing([BINARY, "acme", tmp_path, "-o", configure(tmp_path, lines)], account(1), tmp_path)
         assert told.count("\n") == 1 and "aHVzaA" not in told, told
+
+
+# --- In memory ---
+
+
+def memory_of(pid):
+    """Everything that the process could read in its memory."""
+    found = []
+    maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for start, end in (line.split()[0].split("-") for line in maps if line.split()[1].startswith("r")):
+            try:
+                memory.seek(int(start, 16))
+                found.append(memory.read(int(end, 16) - int(start, 16)))
+            except (OSError, ValueError, OverflowError):
+                continue  # of the kernel, as [vvar]
+    return b"\n".join(found)
+
+
+def test_the_secret_and_the_token_are_in_memory_once_and_an_old_one_not_at_all(release, sim, tmp_path):  # noqa: F811
+    """Whatever libcurl has copied of them is overwritten, too: else an old token is there for long."""
+    sim.control("POST", "/settings", client_secret=CANARY)
+    _, lines = prepare("file", tmp_path, CANARY)
+    config = configure(tmp_path, lines)
+    (tmp_path / "m").mkdir()
+    words = ["acme", tmp_path / "m", "-o", config, "-o", "ttl=0,stale=0"]
+    with background(*words, env=account(sim.port), path=tmp_path / "m", command=[release]) as daemon:
+        def walk():
+            for binder in os.listdir(tmp_path / "m/binders"):
+                os.listdir(tmp_path / "m/binders" / binder)
+
+        walk()
+        wait_until(lambda: "requests_in_flight 0\n" in daemon.control("metrics"))
+        memory = memory_of(daemon.pid)
+        assert memory.count(CANARY.encode()) == 1
+        (old,) = re.findall(rb"canarytoken-[\w-]+", memory)
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: sim.stats()["tokens_issued"] == 2)
+        wait_until(lambda: "token          held" in daemon.control("status"))
+        walk()
+        wait_until(lambda: "requests_in_flight 0\n" in daemon.control("metrics"))
+        memory = memory_of(daemon.pid)
+        assert memory.count(CANARY.encode()) == 1
+        (new,) = re.findall(rb"canarytoken-[\w-]+", memory)
+        assert new != old
+        keeper = pathlib.Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()[0]
+        assert CANARY.encode() not in memory_of(keeper)
 
 
 # --- Where a secret may be ---

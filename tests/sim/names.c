@@ -30,6 +30,8 @@ static const char *const odd_literals[] = {
 	"\"del \\u007f escaped.pdf\"",
 	"\"del \177 raw.pdf\"",
 	"\"c1 \\u0085 control.pdf\"",
+	"\"c1 \\u009b31m sequence.pdf\"",
+	"\"isolate \\u2066fdp.exe\\u2069.pdf\"",
 	"\"colour \\u001b[31mred.txt\"",
 	"\"lone high \\ud800.pdf\"",
 	"\"lone low \\udfff.pdf\"",

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define TOKEN_MAX 10000 /* alive at once; beyond that the oldest one dies */
+/* By which tests find any token wherever it turns up. */
+#define TOKEN_CANARY "canarytoken-"
+#define TOKEN_MAX    10000 /* alive at once; beyond that the oldest one dies */
 
 static void token_drop_dead(struct sim *sim)
 {
@@ -37,7 +39,8 @@ struct token *token_issue(struct sim *sim)
 	sim->tokens = tokens;
 	struct token *token = &tokens[sim->n_tokens++];
 	*token = (struct token){.dies_at_ms = sim_now_ms() + sim->settings.token_life_s * 1000};
-	for (size_t i = 0; i < TOKEN_LEN; i++)
+	memcpy(token->text, TOKEN_CANARY, strlen(TOKEN_CANARY));
+	for (size_t i = strlen(TOKEN_CANARY); i < TOKEN_LEN; i++)
 		token->text[i] = alphabet[bytes[i] % 64];
 	sim->stats.tokens_issued++;
 	return token;

@@ -231,8 +231,9 @@ static inline int set_up_contents(void **state)
 	storage.headers = "";
 	server.handle = handle_all;
 	/* As main.c. */
-	assert_int_equal(http_new(&loop, HTTP_STORAGE, TIMEOUT_MS, 192, NULL, NULL, &storage_http),
-			 0);
+	assert_int_equal(
+		http_new(&loop, HTTP_STORAGE, TIMEOUT_MS, 192, NULL, NULL, &home, &storage_http),
+		0);
 	assert_int_equal(wait_room_new(&loop, TIMEOUT_MS, &room), 0);
 	assert_int_equal(
 		contents_new(&loop, storage_http, &config, fetcher, room, &failures, &contents), 0);

@@ -42,6 +42,7 @@ struct outcome {
 };
 
 static uv_loop_t loop;
+static struct url_home home = {.api = "127.0.0.1", .places = URL_LOOPBACK};
 static struct server server;
 static struct http *http;
 static struct provider *provider;
@@ -169,9 +170,9 @@ static inline int set_up(void **state)
 	assert_int_equal(uv_loop_init(&loop), 0);
 	server_start(&server, &loop, handle, NULL);
 	/* As main.c: room for the token's request and the probe beside the fetches'. */
-	assert_int_equal(
-		http_new(&loop, HTTP_API, TIMEOUT_MS, config.connections + 2, NULL, NULL, &http),
-		0);
+	assert_int_equal(http_new(&loop, HTTP_API, TIMEOUT_MS, config.connections + 2, NULL, NULL,
+				  &home, &http),
+			 0);
 	assert_true(asprintf(&config.auth_url, "http://127.0.0.1:%d/connect/token", server.port) >
 		    0);
 	assert_true(asprintf(&config.api_url, "http://127.0.0.1:%d/api", server.port) > 0);

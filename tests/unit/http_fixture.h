@@ -21,6 +21,7 @@
 #define KIB	    1024
 
 static uv_loop_t loop;
+static struct url_home home = {.api = "127.0.0.1", .places = URL_LOOPBACK};
 static struct server server;
 static struct http *http;
 
@@ -47,7 +48,8 @@ static int set_up(void **state)
 	memset(outcomes, 0, sizeof(outcomes));
 	assert_int_equal(uv_loop_init(&loop), 0);
 	server_start(&server, &loop, handle_nothing, NULL);
-	assert_int_equal(http_new(&loop, HTTP_API, TIMEOUT_MS, CONNECTIONS, NULL, NULL, &http), 0);
+	assert_int_equal(
+		http_new(&loop, HTTP_API, TIMEOUT_MS, CONNECTIONS, NULL, NULL, &home, &http), 0);
 	return 0;
 }
 

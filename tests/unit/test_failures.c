@@ -192,7 +192,7 @@ static void test_the_latest_comes_last(void **state)
 static void test_control_characters_do_not_reach_a_terminal(void **state)
 {
 	static const char nasty[] = "a\nb\x1b[2J\rc\x7f\td\xc2\x9b"
-				    "2Je\xc2\x80";
+				    "2Je\xc2\x80\u202Ef\u2066g";
 	const char *shown;
 
 	(void)state;
@@ -205,7 +205,7 @@ static void test_control_characters_do_not_reach_a_terminal(void **state)
 		/* C1 controls: some terminals act on U+009B as on ESC [. */
 		assert_false(at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f);
 	}
-	assert_non_null(strstr(shown, "a?b?[2J?c??d"));
+	assert_non_null(strstr(shown, "a?b?[2J?c??d??2Je?????f???g"));
 	/* It is still the same failure when it comes again. */
 	note(nasty, -EIO, 500, nasty, nasty);
 	assert_int_equal(lines(printed()), 1);

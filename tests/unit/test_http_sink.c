@@ -81,8 +81,9 @@ static int set_up_storage(void **state)
 	says_half = false;
 	for (size_t i = 0; i < COUNT(readers); i++)
 		readers[i].bytes = BUF_INIT(2 * HUGE_BYTES);
-	assert_int_equal(http_new(&loop, HTTP_STORAGE, TIMEOUT_MS, CONNECTIONS, NULL, NULL, &http),
-			 0);
+	assert_int_equal(
+		http_new(&loop, HTTP_STORAGE, TIMEOUT_MS, CONNECTIONS, NULL, NULL, &home, &http),
+		0);
 	return 0;
 }
 

@@ -106,6 +106,7 @@ static void test_control_characters(void **state)
 		 "31m nel \xC2\x85 \xC2\x80",
 		 "ibinderfs: csi ?31m nel ? ?\n"},
 		{"Björken å \xC2\xA0 \xC3\x9B €", "ibinderfs: Björken å \xC2\xA0 \xC3\x9B €\n"},
+		{"a \u202Efdp.exe\u202C \u2066b\u2069", "ibinderfs: a ?fdp.exe? ?b?\n"},
 		{"cut \xC2", "ibinderfs: cut \xC2\n"},
 		{"100%s %n", "ibinderfs: 100%s %n\n"},
 	};

@@ -124,6 +124,7 @@ static int read_secret(void)
 {
 	struct config config = {
 		.source = (char *)"acme",
+		.provider = (char *)"ibinder",
 		.secret_source = CONFIG_SECRET_INLINE,
 		.secret_key = "client_secret",
 	};

@@ -121,7 +121,8 @@ static int make_and_free(void)
 	int error;
 
 	assert_int_equal(uv_loop_init(&own), 0);
-	error = http_new(&own, HTTP_API, TIMEOUT_MS, 1, "/dev/null", "http://127.0.0.1", &client);
+	error = http_new(&own, HTTP_API, TIMEOUT_MS, 1, "/dev/null", "http://127.0.0.1", &home,
+			 &client);
 	if (!error)
 		error = provider_ibinder.provider_new(&config, &api);
 	if (!error)

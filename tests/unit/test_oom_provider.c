@@ -13,12 +13,17 @@
 
 #define NOW INT64_C(1700000000000000000)
 
+static const struct provider_ops *ops = &provider_ibinder;
+
 static const struct config config = {
 	.tenant_id = (char *)"TENANT",
 	.client_id = (char *)"client",
 	.api_url = (char *)"https://api.test/api",
 	.auth_url = (char *)"https://signin.test/connect/token",
 	.subfolders_path = (char *)"/folders/{binder}/{folder}",
+	.api_key = (char *)"key",
+	.domain_key_field = (char *)"domainKey",
+	.answer_attribute = (char *)"ANSWER_TEXT",
 	.page_size = 3,
 	.memory = 16 << 20,
 };
@@ -111,15 +116,17 @@ static int converse(struct provider_task *task, const struct answer *answers)
 		struct http_request request = {.method = NULL};
 		struct http_response response;
 		uint64_t tag;
-		int error = provider_ibinder.task_next(task, &request, &tag);
+		int error = ops->task_next(task, &request, &tag);
 
 		if (error)
 			return error == -EAGAIN ? 0 : error;
 		assert_null(request.headers[1]);
-		assert_string_equal(request.headers[0], "x-ibinder-tenantid: TENANT");
+		assert_string_equal(request.headers[0], ops == &provider_ibinder
+								? "x-ibinder-tenantid: TENANT"
+								: "x-inbenta-key: key");
 		response = response_of(body_for(answers, request.url), 200);
 		http_request_fini(&request);
-		error = provider_ibinder.task_answer(task, tag, &response);
+		error = ops->task_answer(task, tag, &response);
 		buf_reset(&response.body);
 		if (error)
 			return error;
@@ -131,13 +138,13 @@ static int fetch(struct provider *provider, const struct provider_resource *reso
 		 struct provider_result *ret_result)
 {
 	struct provider_task *task = NULL;
-	int error = provider_ibinder.task_new(provider, resource, &task);
+	int error = ops->task_new(provider, resource, &task);
 
 	if (!error)
 		error = converse(task, answers);
 	if (!error)
-		error = provider_ibinder.task_finish(task, previous, NOW, ret_result);
-	provider_ibinder.task_free(task);
+		error = ops->task_finish(task, previous, NOW, ret_result);
+	ops->task_free(task);
 	return error;
 }
 
@@ -157,6 +164,12 @@ static struct buf shown(const struct listing *listing)
 		buf_printf(&out, " %lld %s %.*s\n", (long long)entry->mtime_ns,
 			   content ? content : "-", (int)entry->body_len,
 			   listing_body(listing, entry));
+		if (listing_has_content(entry) && entry->is_inline) {
+			size_t len;
+			const char *text = listing_inline(listing, entry, &len);
+
+			buf_append(&out, text, len);
+		}
 	}
 	oom_at = at;
 	return out;
@@ -187,7 +200,7 @@ static int list_twice(void)
 	struct provider_result first = {.listing = NULL};
 	struct provider_result second = {.listing = NULL};
 	struct listing *husk = NULL;
-	int error = provider_ibinder.provider_new(&config, &provider);
+	int error = ops->provider_new(&config, &provider);
 
 	if (error)
 		return error;
@@ -203,7 +216,7 @@ static int list_twice(void)
 	listing_unref(first.listing);
 	listing_unref(second.listing);
 	listing_unref(husk);
-	provider_ibinder.provider_free(provider);
+	ops->provider_free(provider);
 	assert_int_equal(listing_bytes_building(), 0);
 	assert_int_equal(listing_bytes_alive(), 0);
 	return error;
@@ -248,7 +261,7 @@ static int list_folder(void)
 	struct provider_result names = {.listing = NULL};
 	struct provider_result folder = {.listing = NULL};
 	struct provider_resource wanted = part;
-	int error = provider_ibinder.provider_new(&config, &provider);
+	int error = ops->provider_new(&config, &provider);
 
 	if (error)
 		return error;
@@ -263,7 +276,7 @@ static int list_folder(void)
 		compare(folder.listing);
 	listing_unref(names.listing);
 	listing_unref(folder.listing);
-	provider_ibinder.provider_free(provider);
+	ops->provider_free(provider);
 	return error;
 }
 
@@ -278,7 +291,7 @@ static int get_link(void)
 {
 	struct provider *provider = NULL;
 	struct provider_result result = {.listing = NULL};
-	int error = provider_ibinder.provider_new(&config, &provider);
+	int error = ops->provider_new(&config, &provider);
 
 	if (error)
 		return error;
@@ -286,7 +299,7 @@ static int get_link(void)
 	if (!error)
 		assert_string_equal(result.link.value, "https://storage.test/d1?sig=x");
 	secret_fini(&result.link);
-	provider_ibinder.provider_free(provider);
+	ops->provider_free(provider);
 	return error;
 }
 
@@ -300,23 +313,23 @@ static int get_token(void)
 {
 	static char value[] = "hunter2";
 	const struct secret secret = {value, sizeof(value) - 1};
+	const struct provider_need need = {.secret = &secret};
+	const struct secret *bearer = NULL;
 	struct http_request request = {.method = NULL};
 	struct http_response response =
 		response_of("{\"access_token\":\"abc\",\"expires_in\":60}", 200);
-	const struct provider_need need = {.secret = &secret};
-	const struct secret *bearer = NULL;
-	struct provider_grant grant = {.step = 0};
+	struct provider_grant grant = {.life_ms = 0};
 	struct provider *provider = NULL;
-	int error = provider_ibinder.provider_new(&config, &provider);
+	int error = ops->provider_new(&config, &provider);
 
 	if (!error)
-		error = provider_ibinder.token_request(provider, &need, &grant, &request, &bearer);
+		error = ops->token_request(provider, &need, &grant, &request, &bearer);
 	if (!error) {
 		assert_string_equal(request.url, config.auth_url);
 		assert_string_equal(request.body,
 				    "grant_type=client_credentials&scope=ibinder_public&client_id="
 				    "client&client_secret=hunter2");
-		error = provider_ibinder.token_answer(provider, &response, 0, &grant);
+		error = ops->token_answer(provider, &response, 0, &grant);
 	}
 	if (!error) {
 		assert_string_equal(grant.token.value, "abc");
@@ -325,7 +338,7 @@ static int get_token(void)
 	secret_fini(&grant.token);
 	http_request_fini(&request);
 	buf_reset(&response.body);
-	provider_ibinder.provider_free(provider);
+	ops->provider_free(provider);
 	return error;
 }
 
@@ -342,7 +355,7 @@ static int explain(void)
 		response_of("{\"title\":\"Not Found\",\"traceId\":\"00-1\"}", 404);
 	struct provider_problem problem;
 
-	provider_ibinder.explain(&response, &problem);
+	ops->explain(&response, &problem);
 	assert_true(!problem.title[0] || strcmp(problem.title, "Not Found") == 0);
 	assert_true(!problem.trace_id[0] || strcmp(problem.trace_id, "00-1") == 0);
 	buf_reset(&response.body);
@@ -355,13 +368,84 @@ static void test_explain(void **state)
 	oom_run(explain);
 }
 
+static const struct answer knowledge_answers[] = {
+	{"/categories/?maxDepth=-1&tracking=0",
+	 "{\"results\":[{\"id\":0,\"name\":\"root\",\"parent\":\"-\"},"
+	 "{\"id\":1,\"name\":\"Categor\u00eda 1\",\"parent\":0},"
+	 "{\"id\":\"2\",\"name\":\"Sub\",\"parent\":\"1\"}]}"},
+	{"offset=0&tracking=0",
+	 "{\"results\":[{\"id\":1,\"title\":\"A\",\"categories\":[1,2],"
+	 "\"modificationDate\":\"20240201000000\",\"attributes\":{\"ANSWER_TEXT\":\"<p>a\"}},"
+	 "{\"id\":2,\"title\":\"A\",\"categories\":[0]},{\"id\":3,\"title\":\"A\"}],"
+	 "\"hasMore\":true}"},
+	{"offset=2&tracking=0",
+	 "{\"results\":[{\"id\":3,\"title\":\"A\"},{\"id\":4,\"title\":\"A\",\"categories\":[2],"
+	 "\"modificationDate\":20240202000000}],\"hasMore\":false}"},
+	{NULL, NULL},
+};
+
+static void test_knowledge(void **state)
+{
+	(void)state;
+	ops = &provider_inbenta;
+	run(&top, knowledge_answers);
+	ops = &provider_ibinder;
+}
+
+static int get_inbenta_token(void)
+{
+	static char value[] = "hunter2";
+	const struct secret secret = {value, sizeof(value) - 1};
+	struct provider_need need = {.secret = &secret};
+	static const char *const bodies[] = {
+		"{\"accessToken\":\"abc\",\"expires_in\":60}",
+		"{\"apis\":{\"knowledge\":\"https://api.test/km\"}}",
+	};
+	struct provider_grant grant = {.life_ms = 0};
+	struct provider *provider = NULL;
+	int error = provider_inbenta.provider_new(&config, &provider);
+
+	if (error)
+		return error;
+	for (size_t i = 0; !error && i < 2; i++) {
+		struct http_request request = {.method = NULL};
+		struct http_response response = response_of(bodies[i], 200);
+		const struct secret *bearer = NULL;
+
+		error = provider_inbenta.token_request(provider, &need, &grant, &request, &bearer);
+		if (!error) {
+			if (i == 0)
+				assert_string_equal(request.body, "{\"secret\": \"hunter2\"}");
+			error = provider_inbenta.token_answer(provider, &response, 0, &grant);
+		}
+		if (i == 0 && error == -EAGAIN)
+			error = 0;
+		http_request_fini(&request);
+		buf_reset(&response.body);
+	}
+	if (!error) {
+		assert_string_equal(grant.token.value, "abc");
+		assert_string_equal(provider_inbenta.address(provider), "https://api.test/km/v1");
+	}
+	secret_fini(&grant.token);
+	provider_inbenta.provider_free(provider);
+	return error;
+}
+
+static void test_inbenta_token(void **state)
+{
+	(void)state;
+	oom_run(get_inbenta_token);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_top),    cmocka_unit_test(test_part),
-		cmocka_unit_test(test_folder), cmocka_unit_test(test_object),
-		cmocka_unit_test(test_query),  cmocka_unit_test(test_link),
-		cmocka_unit_test(test_token),  cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_top),	  cmocka_unit_test(test_part),
+		cmocka_unit_test(test_folder),	  cmocka_unit_test(test_object),
+		cmocka_unit_test(test_query),	  cmocka_unit_test(test_link),
+		cmocka_unit_test(test_token),	  cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_knowledge), cmocka_unit_test(test_inbenta_token),
 	};
 
 	oom_init();

@@ -20,6 +20,7 @@
 #define ROUNDS	   20
 
 static uv_loop_t loop;
+static struct url_home home = {.api = "127.0.0.1", .places = URL_LOOPBACK};
 static struct server server;
 static struct http *http;
 static struct provider *provider;
@@ -95,7 +96,7 @@ static int set_up(void **state)
 	changes = 0;
 	assert_int_equal(uv_loop_init(&loop), 0);
 	server_start(&server, &loop, handle, NULL);
-	assert_int_equal(http_new(&loop, HTTP_API, TIMEOUT_MS, 4, NULL, NULL, &http), 0);
+	assert_int_equal(http_new(&loop, HTTP_API, TIMEOUT_MS, 4, NULL, NULL, &home, &http), 0);
 	assert_true(asprintf(&config.auth_url, "http://127.0.0.1:%d/connect/token", server.port) >
 		    0);
 	assert_int_equal(provider_ibinder.provider_new(&config, &provider), 0);

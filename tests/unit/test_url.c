@@ -9,8 +9,11 @@
 
 #include "url.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/un.h>
 
 #define COUNT(arr) (sizeof(arr) / sizeof((arr)[0]))
 /* No message may repeat any of a link. */
@@ -119,6 +122,167 @@ static void test_links_that_may_not(void **state)
 	assert_non_null(problem_of("javascript:alert(1)", true));
 }
 
+/* --- Places --- */
+
+static struct sockaddr *address(const char *text, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *ipv4 = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)out;
+
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, text, &ipv4->sin_addr) == 1)
+		out->ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &ipv6->sin6_addr) == 1)
+		out->ss_family = AF_INET6;
+	else
+		fail_msg("%s", text);
+	return (struct sockaddr *)out;
+}
+
+static void test_places(void **state)
+{
+	static const struct {
+		const char *address;
+		enum url_place place;
+	} table[] = {
+		{"127.0.0.1", URL_LOOPBACK},
+		{"127.255.255.255", URL_LOOPBACK},
+		{"126.255.255.255", URL_PUBLIC},
+		{"128.0.0.0", URL_PUBLIC},
+		{"0.0.0.0", URL_LOOPBACK},
+		{"0.255.0.1", URL_LOOPBACK},
+		{"1.0.0.0", URL_PUBLIC},
+		{"9.255.255.255", URL_PUBLIC},
+		{"10.0.0.0", URL_PRIVATE},
+		{"10.255.255.255", URL_PRIVATE},
+		{"11.0.0.0", URL_PUBLIC},
+		{"100.63.255.255", URL_PUBLIC},
+		{"100.64.0.0", URL_PRIVATE},
+		{"100.127.255.255", URL_PRIVATE},
+		{"100.128.0.0", URL_PUBLIC},
+		{"169.253.255.255", URL_PUBLIC},
+		{"169.254.169.254", URL_LINK_LOCAL},
+		{"169.255.0.0", URL_PUBLIC},
+		{"172.15.255.255", URL_PUBLIC},
+		{"172.16.0.0", URL_PRIVATE},
+		{"172.31.255.255", URL_PRIVATE},
+		{"172.32.0.0", URL_PUBLIC},
+		{"192.167.255.255", URL_PUBLIC},
+		{"192.168.0.0", URL_PRIVATE},
+		{"192.168.255.255", URL_PRIVATE},
+		{"192.169.0.0", URL_PUBLIC},
+		{"203.0.113.1", URL_PUBLIC},
+		{"223.255.255.255", URL_PUBLIC},
+		{"224.0.0.1", URL_NOWHERE},
+		{"240.0.0.1", URL_NOWHERE},
+		{"255.255.255.255", URL_NOWHERE},
+		{"::", URL_LOOPBACK},
+		{"::1", URL_LOOPBACK},
+		{"::2", URL_LOOPBACK}, /* 0.0.0.2 */
+		{"::ffff:127.0.0.1", URL_LOOPBACK},
+		{"::ffff:10.1.2.3", URL_PRIVATE},
+		{"::ffff:203.0.113.1", URL_PUBLIC},
+		{"::192.168.1.1", URL_PRIVATE},
+		{"64:ff9b::169.254.169.254", URL_LINK_LOCAL},
+		{"64:ff9b::203.0.113.1", URL_PUBLIC},
+		{"64:ff9c::10.0.0.1", URL_PUBLIC},
+		{"fe80::1", URL_LINK_LOCAL},
+		{"febf::1", URL_LINK_LOCAL},
+		{"fec0::1", URL_PRIVATE},
+		{"fbff::1", URL_PUBLIC},
+		{"fc00::1", URL_PRIVATE},
+		{"fdff::1", URL_PRIVATE},
+		{"fe00::1", URL_PUBLIC},
+		{"ff02::1", URL_NOWHERE},
+		{"2001:db8::1", URL_PUBLIC},
+	};
+	struct sockaddr_un other = {.sun_family = AF_UNIX};
+	struct sockaddr_storage storage;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		enum url_place place = url_place_of(address(table[i].address, &storage));
+
+		if (place != table[i].place)
+			fail_msg("%s: %d", table[i].address, place);
+	}
+	assert_int_equal(url_place_of((struct sockaddr *)&other), URL_NOWHERE);
+}
+
+static bool admits(struct url_home *home, const char *url, const char *peer)
+{
+	struct sockaddr_storage storage;
+
+	return url_home_check(home, url, address(peer, &storage)) == 0;
+}
+
+static void test_a_server_may_name_what_is_public(void **state)
+{
+	struct url_home home;
+
+	(void)state;
+	url_home_init(&home, "https://api.example/api", "https://login.example/connect/token", "");
+	assert_true(admits(&home, "https://x.example/", "203.0.113.1"));
+	assert_true(admits(&home, "https://x.example/", "2001:db8::1"));
+	assert_false(admits(&home, "https://x.example/", "127.0.0.1"));
+	assert_false(admits(&home, "https://x.example/", "10.0.0.1"));
+	assert_false(admits(&home, "https://10.0.0.1/", "10.0.0.1"));
+	assert_false(admits(&home, "https://x.example/", "fe80::1"));
+	assert_false(admits(&home, "https://api.example.evil.example/", "10.0.0.1"));
+	assert_false(admits(&home, "https://api.example@x.example/", "10.0.0.1"));
+	assert_false(admits(&home, "no url", "203.0.113.1"));
+}
+
+static void test_the_configured_hosts_may_be_anywhere_and_the_api_s_place_counts(void **state)
+{
+	struct url_home home;
+
+	(void)state;
+	url_home_init(&home, "https://api.example/api", "https://login.example/connect/token", "");
+	/* Who asks for tokens at home does not let the API name addresses there. */
+	assert_true(admits(&home, "https://login.example/connect/token", "127.0.0.1"));
+	assert_false(admits(&home, "https://x.example/", "127.0.0.1"));
+	assert_true(admits(&home, "https://API.example/api/binders", "10.0.0.1"));
+	assert_true(admits(&home, "https://x.example/", "192.168.0.1"));
+	assert_false(admits(&home, "https://x.example/", "169.254.169.254"));
+	assert_false(admits(&home, "https://x.example/", "127.0.0.1"));
+
+	url_home_init(&home, "http://127.0.0.1:80/api", "http://127.0.0.1:80/token", "");
+	assert_true(admits(&home, "https://x.example/", "::1"));
+	assert_false(admits(&home, "https://x.example/", "10.0.0.1"));
+
+	/* Without the API's address, where tokens come from is what is configured. */
+	url_home_init(&home, NULL, "https://api.example/v1", "");
+	assert_true(admits(&home, "https://api.example/v1/auth", "10.0.0.1"));
+	assert_true(admits(&home, "https://x.example/", "10.0.0.2"));
+}
+
+/* Where the proxy itself is says nothing. */
+#define PROXY "10.0.0.99"
+
+static void test_through_a_proxy_the_url_is_judged(void **state)
+{
+	static const char *const no[] = {"https://127.0.0.1/",	      "https://localhost/",
+					 "https://10.0.0.1:8443/a",   "https://[::1]/",
+					 "https://[fe80::1%25eth0]/", "https://[::ffff:10.0.0.1]/",
+					 "https://0x0a000001/"};
+	struct url_home home;
+
+	(void)state;
+	url_home_init(&home, "https://api.example/api", "https://login.example/token",
+		      "http://proxy.example:3128");
+	assert_true(admits(&home, "https://x.example/", PROXY));
+	assert_true(admits(&home, "https://203.0.113.1/", PROXY));
+	assert_true(admits(&home, "https://[2001:db8::1]/", PROXY));
+	for (size_t i = 0; i < COUNT(no); i++) {
+		if (admits(&home, no[i], PROXY))
+			fail_msg("%s", no[i]);
+	}
+	url_home_init(&home, "https://[fd00::1]/api", "https://login.example/token",
+		      "http://proxy.example:3128");
+	assert_true(admits(&home, "https://10.0.0.1/", PROXY));
+}
+
 static void test_addresses_of_an_api(void **state)
 {
 	static const struct {
@@ -159,6 +323,11 @@ int main(void)
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_links_that_may_be_used),
 		cmocka_unit_test(test_links_that_may_not),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_a_server_may_name_what_is_public),
+		cmocka_unit_test(
+			test_the_configured_hosts_may_be_anywhere_and_the_api_s_place_counts),
+		cmocka_unit_test(test_through_a_proxy_the_url_is_judged),
 		cmocka_unit_test(test_addresses_of_an_api),
 	};
 
