@@ -1,7 +1,10 @@
-/* listing_builder.c: collects the objects that become a listing, in any order; listing_finish.c
- * makes the tree. The builder owns all it was given. */
+/* listing_builder.c: collecting objects, in any order, for a listing. What becomes of them is in
+ * listing_finish.c.
+ *
+ * The builder owns all it was given; on failure the caller frees it and no listing exists. */
+#include "listing_builder_internal.h"
+
 #include "hash.h"
-#include "listing_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -227,8 +230,8 @@ static int keep_text(struct listing_builder *builder, const struct listing_objec
 	return error;
 }
 
-static int add(struct listing_builder *builder, const struct listing_object *object,
-	       enum listing_type type, uint32_t *ret_item)
+int listing_builder_add(struct listing_builder *builder, const struct listing_object *object,
+			enum listing_type type, uint32_t *ret_item)
 {
 	uint64_t ino = ino_of(builder, object->kind, object->id);
 	struct item *item;
@@ -274,7 +277,7 @@ static int add(struct listing_builder *builder, const struct listing_object *obj
 int listing_builder_add_file(struct listing_builder *builder, const struct listing_object *object)
 {
 	uint32_t item;
-	int error = add(builder, object, LISTING_FILE, &item);
+	int error = listing_builder_add(builder, object, LISTING_FILE, &item);
 
 	return error == -EEXIST ? 0 : error;
 }
@@ -282,7 +285,7 @@ int listing_builder_add_file(struct listing_builder *builder, const struct listi
 int listing_builder_add_dir(struct listing_builder *builder, const struct listing_object *object)
 {
 	uint32_t item;
-	int error = add(builder, object, LISTING_DIR, &item);
+	int error = listing_builder_add(builder, object, LISTING_DIR, &item);
 
 	if (!error && !object->elsewhere)
 		builder->items[item].dir = 0; /* its index comes with finish() */

@@ -1,22 +1,18 @@
-/* listing_finish.c: what was collected becomes one immutable tree, in these steps:
+/* listing_finish.c: the objects that a builder has collected become one immutable tree, in these
+ * steps, each a function below:
  *   place      parents by id; unknown ones get a directory named by the id; cycles are cut
  *   group      the objects of each directory, side by side
  *   name       each directory's names, distinct and legal, and its entries sorted by them
- *   date       what did not change since the previous listing keeps its time and version
- * On failure the caller frees the builder and no listing exists. */
+ *   date       what did not change since the previous listing keeps its time and version */
+#include "listing_builder_internal.h"
+
 #include "cleanup.h"
-#include "listing_internal.h"
 #include "name.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool is_inner_dir(const struct item *item)
-{
-	return item->type == LISTING_DIR && item->dir != LISTING_ELSEWHERE;
-}
 
 /* The directory for objects whose folder nobody listed: it is named by the folder's id. */
 static int add_orphanage(struct listing_builder *builder, const char *id, uint32_t *ret_item)
@@ -28,11 +24,11 @@ static int add_orphanage(struct listing_builder *builder, const char *id, uint32
 		.raw_name_len = strlen(id),
 		.mtime_ns = LISTING_NO_TIME,
 	};
-	int error = listing_builder_add_dir(builder, &object);
+	int error = listing_builder_add(builder, &object, LISTING_DIR, ret_item);
 
 	if (!error)
-		*ret_item = listing_builder_find(builder, LISTING_KIND_FOLDER, id);
-	return error;
+		builder->items[*ret_item].dir = 0;
+	return error == -EEXIST ? 0 : error;
 }
 
 /* Moves one folder of a cycle to the top: the one with the lowest inode number, so that the order

@@ -1,7 +1,7 @@
-/* listing_internal.h: what listing_builder.c (collecting objects) and listing_finish.c (making a
- * tree of them) share. Nothing else includes it. */
-#ifndef IBINDERFS_LISTING_INTERNAL_H
-#define IBINDERFS_LISTING_INTERNAL_H
+/* listing_builder_internal.h: what listing_builder.c (collecting objects) and listing_finish.c
+ * (making a tree of them) share. Nothing else includes it. */
+#ifndef IBINDERFS_LISTING_BUILDER_INTERNAL_H
+#define IBINDERFS_LISTING_BUILDER_INTERNAL_H
 
 #include "listing.h"
 
@@ -20,8 +20,8 @@ struct item {
 	uint32_t body; /* in `text`, as are id and content */
 	uint32_t body_len;
 	uint32_t id;
-	/* LISTING_NO_CONTENT: it has none. Of a folder: the item that was put there last. */
-	uint32_t content;
+	uint32_t
+		content; /* LISTING_NO_CONTENT: it has none; of a folder: the item put there last */
 	uint8_t id_len;
 	uint8_t content_len;
 	uint32_t parent_item; /* NO_ITEM: the top */
@@ -55,12 +55,20 @@ struct listing_builder {
 	bool apart;	     /* not everything is added */
 };
 
-/* listing_builder.c */
-/* The index of the object of that kind and id, or NO_ITEM. */
+/* The item of that kind and id, or NO_ITEM. */
 uint32_t listing_builder_find(const struct listing_builder *builder, enum listing_kind kind,
 			      const char *id);
+/* Returns 0, -EEXIST for one that is there already (also with its item), or as
+ * listing_builder_add_file. */
+int listing_builder_add(struct listing_builder *builder, const struct listing_object *object,
+			enum listing_type type, uint32_t *ret_item);
 /* Counts what is held now among all that is, so that fetches under way are bounded together.
  * Returns 0 or -EFBIG. */
 int listing_builder_account(struct listing_builder *builder);
+
+static inline bool is_inner_dir(const struct item *item)
+{
+	return item->type == LISTING_DIR && item->dir != LISTING_ELSEWHERE;
+}
 
 #endif
