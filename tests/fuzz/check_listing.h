@@ -17,15 +17,15 @@ static inline size_t text_len(const struct listing *listing)
 static inline void check_name(const char *name, size_t max)
 {
 	const char *end = name + strnlen(name, max);
+	size_t len;
 	bool valid;
 
 	CHECK(end < name + max && *name && end - name <= NAME_BYTES_MAX);
 	CHECK(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
-	for (const char *at = name; at < end; at += utf8_length(at, end, &valid))
+	for (const char *at = name; at < end; at += len) {
+		len = utf8_length(at, end, &valid);
 		CHECK((unsigned char)*at >= ' ' && *at != 0x7f && *at != '/');
-	for (const char *at = name; at < end;) {
-		at += utf8_length(at, end, &valid);
-		CHECK(valid);
+		CHECK(valid && !utf8_is_hazard(at, len));
 	}
 }
 
