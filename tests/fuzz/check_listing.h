@@ -58,7 +58,8 @@ static inline void check_content(const struct listing *listing, const struct lis
 {
 	char name[2 * NAME_BYTES_MAX];
 	char id[LISTING_ID_MAX + 1];
-	size_t len;
+	struct listing_inline contents;
+	struct buf bytes = BUF_INIT(1 << 20);
 
 	content_name(listing, entry, name);
 	check_name(name, sizeof(name));
@@ -67,8 +68,12 @@ static inline void check_content(const struct listing *listing, const struct lis
 		CHECK(strlen(listing_content(listing, entry, id)) == entry->content_len);
 		return;
 	}
-	listing_inline(listing, entry, &len);
-	CHECK(entry->content + sizeof(uint32_t) + len <= text_len(listing));
+	CHECK(entry->content + sizeof(contents) <= text_len(listing));
+	memcpy(&contents, listing->text + entry->content, sizeof(contents));
+	CHECK((size_t)contents.string + contents.len <= text_len(listing));
+	CHECK(listing_inline_read(listing, entry, &bytes) == 0);
+	CHECK(bytes.len == listing_inline_size(listing, entry));
+	buf_reset(&bytes);
 }
 
 static inline void check_entry(const struct listing *listing, uint32_t index)
