@@ -37,7 +37,6 @@ struct http {
 	long connections_max;
 	char *ca_file; /* owned, or NULL */
 	char *proxy;   /* owned, or NULL */
-	bool proxied;  /* perhaps: no_proxy may say otherwise */
 	struct url_home *home;
 	struct http_transfer *transfers; /* all under way, doubly linked */
 };
@@ -673,21 +672,6 @@ bool http_server_failed(const struct http_response *response)
 {
 	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
 	       (!response->error && response->status >= 500);
-}
-
-void http_request_fini(struct http_request *request)
-{
-	size_t i;
-
-	if (request->url) /* a download link is a secret */
-		explicit_bzero(request->url, strlen(request->url));
-	free(request->url);
-	if (request->body)
-		explicit_bzero(request->body, request->body_len);
-	free(request->body);
-	for (i = 0; i < HTTP_HEADERS_MAX; i++)
-		free(request->headers[i]);
-	memset(request, 0, sizeof(*request));
 }
 
 int http_request_header(struct http_request *request, const char *name, const char *value)

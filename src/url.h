@@ -37,8 +37,8 @@ int url_home_init(struct url_home *home, const char *api_url, const char *auth_u
 		  const char *proxy);
 /* Whether a connection to `peer` may be made for `url`. The configured hosts may be anywhere, and
  * where the API is, is noted. Through a proxy, `peer` is the proxy, and only it knows whom it
- * connects to: the address that the URL itself names is judged, if it names one. Returns 0, -EBADMSG
- * or -ENOMEM. */
+ * connects to: the address that the URL itself names is judged, if it names one. Returns 0,
+ * -EBADMSG or -ENOMEM. */
 int url_home_check(struct url_home *home, const char *url, const struct sockaddr *peer);
 
 /* Whether a host, as libcurl writes it, is this computer: 127.0.0.0/8, [::1], localhost. */
