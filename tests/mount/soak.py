@@ -25,7 +25,8 @@ from mounting import mounted, simulated, wait_until
 from pooling import works
 
 ORGANISATION = ("--binders=12", "--folders=4", "--depth=2", "--documents=100", "--size-min=1", "--size-max=300000")
-OPTIONS = "ttl=2,stale=3,timeout=2,memory=16M,connections=8"
+# memory= is about what the organisation takes, so that what grows beyond is evicted.
+OPTIONS = "ttl=2,stale=3,timeout=2,memory=8M,connections=8"
 READERS = 4
 # What a reader may meet while faults last; ENOENT and ESTALE: a change.
 EXPLAINED = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EBUSY, errno.EIO, errno.EBADMSG, errno.EACCES, errno.ENOENT,
