@@ -372,12 +372,14 @@ int fetch_start(struct fetcher *fetcher, const struct provider_resource *resourc
 
 void fetch_promote(struct fetch *fetch)
 {
+	/* Also if somebody waits already: the machine may have slept past what the fetch waits for,
+	 * and the timer with it. */
+	fetcher_wake(fetch->fetcher);
 	if (fetch->foreground)
 		return;
 	TAILQ_REMOVE(list_of(fetch), fetch, link);
 	fetch->foreground = true;
 	TAILQ_INSERT_TAIL(list_of(fetch), fetch, link);
-	fetcher_wake(fetch->fetcher);
 }
 
 int fetch_missed_deadline(struct fetch *fetch, int64_t since_ms)

@@ -255,11 +255,13 @@ void fs_query_attr(struct fs *fs, const struct node *node, struct stat *attr, do
 static int content_path(const struct resource *home, const struct listing *listing,
 			const struct listing_entry *entry, struct buf *out)
 {
-	buf_printf(out, "files%s/", strchr(tree_path(home), '/'));
-	listing_path(listing, entry, out);
-	if (!out->error)
+	int error = buf_printf(out, "files%s/", strchr(tree_path(home), '/'));
+
+	if (!error)
+		error = listing_path(listing, entry, out);
+	if (!error)
 		out->data[out->len - strlen(JSON_SUFFIX)] = '\0';
-	return out->error;
+	return error;
 }
 
 int fs_content_get(struct fs *fs, const struct resource *home, const struct listing *listing,

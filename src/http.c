@@ -37,6 +37,7 @@ struct http {
 	long connections_max;
 	char *ca_file; /* owned, or NULL */
 	char *proxy;   /* owned, or NULL */
+	bool proxied;  /* perhaps: no_proxy may say otherwise */
 	struct url_home *home;
 	struct http_transfer *transfers; /* all under way, doubly linked */
 };
@@ -666,26 +667,4 @@ void http_resume(struct http_transfer *transfer)
 const char *http_header(const struct http_response *response, const char *name)
 {
 	return response->transfer ? header_value(response->transfer, name) : NULL;
-}
-
-bool http_server_failed(const struct http_response *response)
-{
-	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
-	       (!response->error && response->status >= 500);
-}
-
-int http_request_header(struct http_request *request, const char *name, const char *value)
-{
-	size_t i;
-
-	for (i = 0; i < HTTP_HEADERS_MAX; i++) {
-		if (request->headers[i])
-			continue;
-		if (asprintf(&request->headers[i], "%s: %s", name, value) < 0) {
-			request->headers[i] = NULL;
-			return -ENOMEM;
-		}
-		return 0;
-	}
-	return -E2BIG;
 }

@@ -1,6 +1,6 @@
-/* http_memory.c: what held a request is overwritten before it is given back, also libcurl's memory:
- * it writes whole requests, with the token, into buffers of its own, and would leave them on the
- * heap for as long as nothing else needs the room. Owns nothing. */
+/* http_memory.c: libcurl's memory is overwritten before it is given back: it writes whole requests,
+ * with the token, into buffers of its own, and would leave them on the heap for as long as nothing
+ * else needs the room. Owns nothing. */
 #include "http.h"
 
 #include <curl/curl.h>
@@ -44,19 +44,4 @@ int http_global_init(void)
 void http_global_fini(void)
 {
 	curl_global_cleanup();
-}
-
-void http_request_fini(struct http_request *request)
-{
-	size_t i;
-
-	if (request->url) /* a download link is a secret */
-		explicit_bzero(request->url, strlen(request->url));
-	free(request->url);
-	if (request->body)
-		explicit_bzero(request->body, request->body_len);
-	free(request->body);
-	for (i = 0; i < HTTP_HEADERS_MAX; i++)
-		free(request->headers[i]);
-	memset(request, 0, sizeof(*request));
 }

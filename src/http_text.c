@@ -1,9 +1,10 @@
-/* http_text.c: what stands in headers and addresses: Content-Range, Retry-After, percent-encoding.
- * Pure. */
+/* http_text.c: what stands in requests and answers: Content-Range, Retry-After, percent-encoding,
+ * headers. Pure. */
 #include "http.h"
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -93,4 +94,41 @@ int64_t http_parse_retry_after(const char *value, int64_t wall_now_s)
 	if (errno == ERANGE || seconds > HTTP_RETRY_AFTER_MAX_MS / 1000)
 		return HTTP_RETRY_AFTER_MAX_MS;
 	return seconds * 1000;
+}
+
+bool http_server_failed(const struct http_response *response)
+{
+	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
+	       (!response->error && response->status >= 500);
+}
+
+void http_request_fini(struct http_request *request)
+{
+	size_t i;
+
+	if (request->url) /* a download link is a secret */
+		explicit_bzero(request->url, strlen(request->url));
+	free(request->url);
+	if (request->body)
+		explicit_bzero(request->body, request->body_len);
+	free(request->body);
+	for (i = 0; i < HTTP_HEADERS_MAX; i++)
+		free(request->headers[i]);
+	memset(request, 0, sizeof(*request));
+}
+
+int http_request_header(struct http_request *request, const char *name, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < HTTP_HEADERS_MAX; i++) {
+		if (request->headers[i])
+			continue;
+		if (asprintf(&request->headers[i], "%s: %s", name, value) < 0) {
+			request->headers[i] = NULL;
+			return -ENOMEM;
+		}
+		return 0;
+	}
+	return -E2BIG;
 }

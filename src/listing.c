@@ -127,10 +127,12 @@ int listing_path(const struct listing *listing, const struct listing_entry *entr
 	char *end;
 	int error;
 
-	for (up = entry; up; up = parent_of(listing, up))
+	for (up = entry; up; up = parent_of(listing, up)) {
 		len += strlen(listing_name(listing, up)) + 1;
-	if (len > INT_MAX)
-		return -EFBIG;
+		/* Each is looked up: what does not fit anyway must not cost more than what does. */
+		if (len > INT_MAX || len - 1 > out->max - out->len)
+			return -EFBIG;
+	}
 	error = buf_printf(out, "%*s", (int)len - 1, "");
 	if (error)
 		return error;

@@ -17,15 +17,15 @@ static inline size_t text_len(const struct listing *listing)
 static inline void check_name(const char *name, size_t max)
 {
 	const char *end = name + strnlen(name, max);
+	size_t len;
 	bool valid;
 
 	CHECK(end < name + max && *name && end - name <= NAME_BYTES_MAX);
 	CHECK(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
-	for (const char *at = name; at < end; at += utf8_length(at, end, &valid))
+	for (const char *at = name; at < end; at += len) {
+		len = utf8_length(at, end, &valid);
 		CHECK((unsigned char)*at >= ' ' && *at != 0x7f && *at != '/');
-	for (const char *at = name; at < end;) {
-		at += utf8_length(at, end, &valid);
-		CHECK(valid);
+		CHECK(valid && !utf8_is_hazard(at, len));
 	}
 }
 
@@ -58,7 +58,8 @@ static inline void check_content(const struct listing *listing, const struct lis
 {
 	char name[2 * NAME_BYTES_MAX];
 	char id[LISTING_ID_MAX + 1];
-	size_t len;
+	struct listing_inline contents;
+	struct buf bytes = BUF_INIT(1 << 20);
 
 	content_name(listing, entry, name);
 	check_name(name, sizeof(name));
@@ -67,8 +68,12 @@ static inline void check_content(const struct listing *listing, const struct lis
 		CHECK(strlen(listing_content(listing, entry, id)) == entry->content_len);
 		return;
 	}
-	listing_inline(listing, entry, &len);
-	CHECK(entry->content + sizeof(uint32_t) + len <= text_len(listing));
+	CHECK(entry->content + sizeof(contents) <= text_len(listing));
+	memcpy(&contents, listing->text + entry->content, sizeof(contents));
+	CHECK((size_t)contents.string + contents.len <= text_len(listing));
+	CHECK(listing_inline_read(listing, entry, &bytes) == 0);
+	CHECK(bytes.len == listing_inline_size(listing, entry));
+	buf_reset(&bytes);
 }
 
 static inline void check_entry(const struct listing *listing, uint32_t index)

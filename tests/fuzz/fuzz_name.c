@@ -22,10 +22,11 @@ static void check_legal(const struct name_entry *entry)
 	CHECK(strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0);
 	for (const char *at = entry->name; at < end;) {
 		bool valid;
+		size_t len = utf8_length(at, end, &valid);
 
 		CHECK((unsigned char)*at >= ' ' && *at != 0x7f && *at != '/');
-		at += utf8_length(at, end, &valid);
-		CHECK(valid);
+		CHECK(valid && !utf8_is_hazard(at, len));
+		at += len;
 	}
 }
 
@@ -67,14 +68,6 @@ static void check_order(const struct name_entry *entries, size_t count, size_t r
 	}
 }
 
-/* C1 controls, and what shows the text around it in another order: may stay or go. */
-static bool is_hazard(const char *at, size_t len)
-{
-	return (len == 2 && memcmp(at, "\xc2\x80", 2) >= 0 && memcmp(at, "\xc2\x9f", 2) <= 0) ||
-	       (len == 3 && memcmp(at, "\u202a", 3) >= 0 && memcmp(at, "\u202e", 3) <= 0) ||
-	       (len == 3 && memcmp(at, "\u2066", 3) >= 0 && memcmp(at, "\u2069", 3) <= 0);
-}
-
 /* Whether nothing about a raw name has to be changed, as long as no other clashes with it. */
 static bool is_plain(const struct name_entry *entry)
 {
@@ -90,7 +83,7 @@ static bool is_plain(const struct name_entry *entry)
 		if ((unsigned char)*at < ' ' || *at == 0x7f || *at == '/')
 			return false;
 		len = utf8_length(at, end, &valid);
-		if (!valid || is_hazard(at, len))
+		if (!valid || utf8_is_hazard(at, len))
 			return false;
 		at += len;
 	}

@@ -10,6 +10,8 @@
 #include "url.h"
 #include "utf8.h"
 
+#include <arpa/inet.h>
+#include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <strings.h>
@@ -115,6 +117,31 @@ static void read_query(const char *text)
 	buf_reset(&written);
 }
 
+/* Of what a server names only what is configured may be on this computer. */
+static void check_place(const char *text)
+{
+	const struct sockaddr_in here = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	const struct sockaddr_in out = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(0x08080808),
+	};
+	struct url_home home;
+	CURLU *url = curl_url();
+	char *host = NULL;
+
+	CHECK(url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK);
+	CHECK(curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK);
+	CHECK(url_home_init(&home, "https://api.test/api", "https://auth.test/token", "") == 0);
+	CHECK(url_home_check(&home, text, (const struct sockaddr *)&out) == 0);
+	if (url_home_check(&home, text, (const struct sockaddr *)&here) == 0)
+		CHECK(strcasecmp(host, "api.test") == 0 || strcasecmp(host, "auth.test") == 0);
+	curl_free(host);
+	curl_url_cleanup(url);
+}
+
 /* The user, the password and what follows "?" or "#" must never be shown. */
 static void read_link(const char *text)
 {
@@ -126,10 +153,12 @@ static void read_link(const char *text)
 	CHECK(!strpbrk(shown, "?#"));
 	log_origin(text, shown, sizeof(shown));
 	CHECK(strlen(shown) <= (size_t)(tail - text));
-	if (!url_storage_check(text, false, &problem))
+	if (!url_storage_check(text, false, &problem)) {
 		CHECK(strncasecmp(text + strspn(text, " "), "https:", 6) == 0);
-	else if (!url_storage_check(text, true, &problem))
+		check_place(text);
+	} else if (!url_storage_check(text, true, &problem)) {
 		CHECK(strncasecmp(text + strspn(text, " "), "http:", 5) == 0);
+	}
 }
 
 /* One line for each failure, of characters that move no cursor. */
@@ -154,9 +183,9 @@ static void read_problem(const char *text)
 
 		lines += *at == '\n';
 		CHECK((unsigned char)*at >= ' ' || *at == '\n');
-		CHECK(*at != 0x7f && !(at[0] == '\xc2' && (unsigned char)at[1] < 0xa0));
-		at += utf8_length(at, out.data + out.len, &valid);
-		CHECK(valid);
+		len = utf8_length(at, out.data + out.len, &valid);
+		CHECK(valid && *at != 0x7f && !utf8_is_hazard(at, len));
+		at += len;
 	}
 	CHECK(lines == 1 && out.data[out.len - 1] == '\n');
 	buf_reset(&out);

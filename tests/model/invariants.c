@@ -18,8 +18,11 @@ struct period {
 static struct {
 	struct period periods[PERIODS_MAX];
 	unsigned count;
-	uint64_t publication;
 	bool running;
+	/* Of the one that is under way. */
+	uint64_t publication;
+	const struct fetch *fetch;
+	uint64_t fetched;
 } keys[KEYS];
 static uint64_t last_seq;
 
@@ -57,18 +60,25 @@ static void end_period(int key)
 	keys[key].running = false;
 }
 
-/* `publication`: of the listing there is; another one tells that a fetch has ended, though the next
- * may have begun at once. */
-static void note(int key, bool is_fetched, uint64_t publication)
+/* One fetch may follow another at once: then a listing has been published, or more is fetched now.
+ */
+static void note(int key, const struct resource *resource)
 {
-	if (keys[key].running && (!is_fetched || publication != keys[key].publication))
+	bool is_fetched = resource && resource->fetch;
+
+	if (keys[key].running &&
+	    (!is_fetched || resource->publication != keys[key].publication ||
+	     resource->fetch != keys[key].fetch || resource->fetched != keys[key].fetched))
 		end_period(key);
-	if (is_fetched && !keys[key].running) {
+	if (!is_fetched)
+		return;
+	if (!keys[key].running)
 		keys[key].periods[keys[key].count % PERIODS_MAX] =
 			(struct period){.from = last_seq, .end = UINT64_MAX, .end_ms = INT64_MAX};
-		keys[key].running = true;
-	}
-	keys[key].publication = publication;
+	keys[key].running = true;
+	keys[key].publication = resource->publication;
+	keys[key].fetch = resource->fetch;
+	keys[key].fetched = resource->fetched;
 }
 
 bool invariants_since(int key, int64_t ms, uint64_t asked, uint64_t *ret_seq)
@@ -115,8 +125,7 @@ static void check_tree(unsigned *waiters)
 {
 	struct tree *tree = engine.tree;
 	struct resource *resource = &tree->top;
-	bool fetched[KEYS] = {false};
-	uint64_t publications[KEYS] = {0};
+	const struct resource *of_key[KEYS] = {NULL};
 	size_t bucket = 0;
 	size_t nodes = 0;
 	size_t ahead = 0;
@@ -133,8 +142,7 @@ static void check_tree(unsigned *waiters)
 		ahead += resource->ahead_bytes;
 		references += resource->references;
 		*waiters += waiters_of(&resource->waiters);
-		fetched[key_of(resource)] = resource->fetch != NULL;
-		publications[key_of(resource)] = resource->publication;
+		of_key[key_of(resource)] = resource;
 		resource = resource->next;
 		while (!resource && bucket < TREE_PART_BUCKETS)
 			resource = tree->parts[bucket++];
@@ -157,7 +165,7 @@ static void check_tree(unsigned *waiters)
 	      "the tree's counters: %u resources, %u listings, %u in lru, %zu nodes, %zu ahead",
 	      resources, listings, in_lru, nodes, ahead);
 	for (int key = 0; key < KEYS; key++)
-		note(key, fetched[key], publications[key]);
+		note(key, of_key[key]);
 }
 
 /* --- Fetches --- */

@@ -168,9 +168,16 @@ def run(seed, seconds):
     large = rng.random() < 0.4
     made.memory = (1 if large else rng.choice((1, 4))) << 20
     made.timeout = 1
-    options = (f"timeout={made.timeout},memory={made.memory >> 20}M,ttl={rng.choice((0.3, 1) if large else (0, 0.3, 1))},"
-               f"stale={rng.choice((0, 1))},connections={rng.choice((1, 4, 16))},page_size={250 if large else rng.choice((7, 250))},"
-               f"sizes={rng.choice(('lazy', 'lazy', 'exact'))}")
+    settings = {
+        "timeout": made.timeout,
+        "memory": f"{made.memory >> 20}M",
+        "ttl": rng.choice((0.3, 1) if large else (0, 0.3, 1)),
+        "stale": rng.choice((0, 1)),
+        "connections": rng.choice((1, 4, 16)),
+        "page_size": 250 if large else rng.choice((7, 250)),
+        "sizes": rng.choice(("lazy", "lazy", "exact")),
+    }
+    options = ",".join(f"{key}={value}" for key, value in settings.items())
     print(f"SEED={seed} {options}{' large' if large else ''}", flush=True)
     try:
         with simulated(*(LARGE if large else SMALL), f"--seed={rng.randint(1, 1000)}", "--odd-names") as sim:

@@ -209,31 +209,6 @@ void http_cancel(struct http_transfer *transfer)
 	transfer_free(transfer);
 }
 
-bool http_server_failed(const struct http_response *response)
-{
-	return response->error == -ETIMEDOUT || response->error == -EHOSTUNREACH ||
-	       (!response->error && response->status >= 500);
-}
-
-void http_request_fini(struct http_request *request)
-{
-	free(request->url);
-	free(request->body);
-	for (size_t i = 0; i < HTTP_HEADERS_MAX; i++)
-		free(request->headers[i]);
-	memset(request, 0, sizeof(*request));
-}
-
-int http_request_header(struct http_request *request, const char *name, const char *value)
-{
-	for (size_t i = 0; i < HTTP_HEADERS_MAX; i++) {
-		if (request->headers[i])
-			continue;
-		return asprintf(&request->headers[i], "%s: %s", name, value) < 0 ? -ENOMEM : 0;
-	}
-	return -E2BIG;
-}
-
 /* --- Answers --- */
 
 static void end(struct http_transfer *transfer, struct http_response *response)

@@ -40,13 +40,10 @@ def test_the_second_listing_asks_for_the_pages_there_are_at_once():
         os.listdir(mount / "knowledge")
         sim.control("POST", "/stats/reset")
         time.sleep(0.25)
-        began = time.monotonic()
         os.listdir(mount / "knowledge")
-        took = time.monotonic() - began
         stats = sim.stats()
         assert stats["routes"]["contents"] == 17 and stats["routes"]["categories"] == 1
         assert stats["peak_concurrency"] >= 8 and stats["clicks"] == 0
-        assert took < 16 * 0.1, took  # one page after the other
 
 
 def test_pages_of_a_first_listing_overlap():

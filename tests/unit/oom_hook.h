@@ -101,6 +101,7 @@ static inline void oom_init(void)
 #define calloc(count, size)  __real_calloc(count, size)
 #define realloc(bytes, size) __real_realloc(bytes, size)
 #define strdup(text)	     __real_strdup(text)
-#define asprintf	     __real_asprintf
+#undef asprintf /* a macro of glibc's, where it is fortified */
+#define asprintf __real_asprintf
 
 #endif

@@ -157,6 +157,20 @@ static void test_forgetting_ends_a_pause(void **state)
 	assert_int_equal(await(0), 0);
 }
 
+/* The timer slept with the machine: who comes next finds that the pause is over. */
+static void test_a_pause_that_the_machine_slept_through(void **state)
+{
+	(void)state;
+	SAYS(.prefix = TOP_URL, .times = 1, .status = 429, .headers = "Retry-After: 60\r\n");
+	start(0, NULL, true);
+	RUN_UNTIL(&loop, fetcher_counters(fetcher)->answers_limited == 1);
+	run_for(&loop, 30); /* by now the timer is set */
+	clock_sleep(100000);
+	assert_int_equal(fetcher_pause_ms(fetcher), 0);
+	fetch_promote(outcomes[0].fetch);
+	assert_int_equal(await(0), 0);
+}
+
 /* Turns the clock in small steps, as what is under way takes real time. */
 #define SKIP_UNTIL(condition)                                                                      \
 	for (int i = 0; !(condition); i++) {                                                       \
@@ -205,6 +219,7 @@ int main(void)
 		TEST(test_a_deadline_just_after_a_pause),
 		TEST(test_a_reload_does_not_end_a_pause),
 		TEST(test_forgetting_ends_a_pause),
+		TEST(test_a_pause_that_the_machine_slept_through),
 		cmocka_unit_test_setup_teardown(test_a_probe_waits_for_the_end_of_a_pause, set_up,
 						tear_down),
 	};

@@ -9,7 +9,7 @@
 
 #include "listing_fixture.h"
 
-#define DEEP 5000
+#define DEEP 2000
 
 static struct listing *finish(struct listing_builder *builder, const struct listing *previous)
 {
@@ -288,6 +288,18 @@ static void test_the_deepest_entry_has_a_path(void **state)
 		buf_reset(&path);
 	}
 	assert_int_equal(longest, 2 * DEEP - 1);
+	/* What is too long for its buffer is so after as many steps. */
+	for (uint32_t i = 0; i < listing->entry_count; i++) {
+		struct buf path = BUF_INIT(DEEP);
+		uint32_t depth = 1;
+
+		for (uint32_t dir = listing_dir_of(listing, &listing->entries[i]); dir != 0;
+		     dir = listing->dirs[dir].parent)
+			depth++;
+		assert_int_equal(listing_path(listing, &listing->entries[i], &path),
+				 2 * depth - 1 > DEEP ? -EFBIG : 0);
+		buf_reset(&path);
+	}
 	listing_unref(listing);
 }
 

@@ -165,10 +165,7 @@ static struct buf shown(const struct listing *listing)
 			   content ? content : "-", (int)entry->body_len,
 			   listing_body(listing, entry));
 		if (listing_has_content(entry) && entry->is_inline) {
-			size_t len;
-			const char *text = listing_inline(listing, entry, &len);
-
-			buf_append(&out, text, len);
+			listing_inline_read(listing, entry, &out);
 		}
 	}
 	oom_at = at;
