@@ -82,7 +82,7 @@ class Soak:
         found = [path for path in (self.mount / "binders" / binder).rglob("*.json")]
         path = rng.choice(found)
         about = json.loads(path.read_bytes())
-        return (path, about) if about and "latestVersionId" in about else (None, None)
+        return (path, about) if isinstance(about, dict) and "latestVersionId" in about else (None, None)
 
     def read_bytes(self, rng):
         path, about = self.some_document(rng)
