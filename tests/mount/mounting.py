@@ -82,10 +82,10 @@ def by_another(call, *arguments):
 class Mount:
     """One running daemon in the foreground. `path` is the mount point, `log` what it wrote."""
 
-    def __init__(self, env, *options, source=None, path=None, binary=BINARY):
+    def __init__(self, env, *options, source=None, path=None, binary=None):
         self.made_path = path is None
         self.path = pathlib.Path(path or tempfile.mkdtemp(prefix="ibinderfs-"))
-        command = [binary, *([source] if source else []), str(self.path), "-f"]
+        command = [binary or BINARY, *([source] if source else []), str(self.path), "-f"]
         for option in options:
             command += ["-o", option]
         self.process = subprocess.Popen(

@@ -12,9 +12,9 @@ def test_readers_get_what_is_right_through_changes_and_faults():
 
 def test_what_grows_is_found(sim, mount):
     run = Soak(sim, mount, 1)
-    run.samples = [Sample(n, 10000, 2000, 20, 5, 0, 0, 0) for n in range(30)]
+    run.samples = [Sample(n, 10000, 2000, 20, 5, 0, 0, 0, 0) for n in range(30)]
     assert run.problems() == []
-    run.samples = [Sample(n, 10000 + 200 * n, 2000, 20 + n, 5, 0, 0, 0) for n in range(30)]
+    run.samples = [Sample(n, 10000 + 200 * n, 2000, 20 + n, 5, 0, 0, 0, 0) for n in range(30)]
     assert [problem.split()[0] for problem in run.problems()] == ["rss_kb", "descriptors"]
     run.wrong = ["x: other bytes"]
     assert run.problems()[0] == "x: other bytes"
