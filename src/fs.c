@@ -41,7 +41,7 @@ void fs_handle_free(struct fs *fs, struct open_handle *handle)
 		break;
 	case HANDLE_INLINE:
 		listing_unref(handle->bytes.listing);
-		buf_reset(&handle->bytes.decoded);
+		fs_decoded_unref(handle->bytes.decoded);
 		break;
 	case HANDLE_CONTENT:
 		content_unref(handle->content.content);

@@ -35,6 +35,12 @@
 struct op;
 TAILQ_HEAD(op_list, op);
 
+/* What inline contents mean: one copy for all who have them open. */
+struct fs_decoded {
+	unsigned int references;
+	struct buf bytes;
+};
+
 enum handle_type {
 	HANDLE_DIR,
 	HANDLE_INLINE,
@@ -62,7 +68,7 @@ struct open_handle {
 			const struct listing_entry *entry;
 			const char *bytes; /* in the listing, or decoded */
 			size_t len;
-			struct buf decoded;
+			struct fs_decoded *decoded; /* counted, or NULL */
 		} bytes;
 		struct {
 			struct content *content; /* counted */
@@ -226,7 +232,9 @@ const struct listing_entry *fs_view_entry(enum listing_view view, const struct l
 const struct listing_entry *fs_view_find(enum listing_view view, const struct listing *listing,
 					 uint32_t dir, const char *name);
 /* Fills in the bytes of a HANDLE_INLINE that has its listing and entry. Returns 0 or -ENOMEM. */
-int fs_view_bytes(struct open_handle *handle);
+int fs_view_bytes(const struct fs *fs, struct open_handle *handle);
+/* NULL is legal. */
+void fs_decoded_unref(struct fs_decoded *decoded);
 /* Where a link by id leads; at most FS_LINK_TARGET_MAX bytes. */
 int fs_view_link(const struct fs *fs, const struct listing *listing,
 		 const struct listing_entry *entry, struct buf *out);

@@ -432,7 +432,7 @@ static int open_inline(struct op *op, struct node *node)
 		return -ENOMEM;
 	handle->bytes.listing = listing_ref((struct listing *)listing);
 	handle->bytes.entry = entry;
-	error = fs_view_bytes(handle);
+	error = fs_view_bytes(op->fs, handle);
 	if (error) {
 		fs_handle_free(op->fs, handle);
 		return error;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S    1000000000LL
@@ -165,21 +166,68 @@ static off_t inline_size(const struct listing *listing, const struct listing_ent
 					    : (off_t)entry->body_len;
 }
 
-int fs_view_bytes(struct open_handle *handle)
+void fs_decoded_unref(struct fs_decoded *decoded)
 {
-	struct buf *decoded = &handle->bytes.decoded;
+	if (!decoded || --decoded->references > 0)
+		return;
+	buf_reset(&decoded->bytes);
+	free(decoded);
+}
+
+/* The number of a node stands for one version, and so for the same bytes. */
+static struct fs_decoded *find_decoded(const struct fs *fs, fuse_ino_t ino)
+{
+	const struct open_handle *handle;
+
+	TAILQ_FOREACH (handle, &fs->handles, link) {
+		if (handle->ino == ino && handle->type == HANDLE_INLINE && handle->bytes.decoded)
+			return handle->bytes.decoded;
+	}
+	return NULL;
+}
+
+static int decode(const struct open_handle *handle, struct fs_decoded **ret_decoded)
+{
+	const struct listing *listing = handle->bytes.listing;
+	size_t size = listing_inline_size(listing, handle->bytes.entry);
+	struct fs_decoded *decoded = calloc(1, sizeof(*decoded));
 	int error;
 
-	handle->bytes.bytes = listing_body(handle->bytes.listing, handle->bytes.entry);
-	handle->bytes.len = handle->bytes.entry->body_len;
-	if (listing_ino_view(handle->ino) != LISTING_VIEW_CONTENT)
+	if (!decoded)
+		return -ENOMEM;
+	decoded->bytes = BUF_INIT_OPEN(size);
+	error = buf_reserve(&decoded->bytes, size);
+	if (!error)
+		error = listing_inline_read(listing, handle->bytes.entry, &decoded->bytes);
+	if (error) {
+		buf_reset(&decoded->bytes);
+		free(decoded);
+		return error;
+	}
+	*ret_decoded = decoded;
+	return 0;
+}
+
+int fs_view_bytes(const struct fs *fs, struct open_handle *handle)
+{
+	struct fs_decoded *decoded;
+	int error = 0;
+
+	if (listing_ino_view(handle->ino) != LISTING_VIEW_CONTENT) {
+		handle->bytes.bytes = listing_body(handle->bytes.listing, handle->bytes.entry);
+		handle->bytes.len = handle->bytes.entry->body_len;
 		return 0;
-	/* A byte that is no UTF-8 becomes three. */
-	*decoded = BUF_INIT(3 * handle->bytes.len);
-	error = listing_inline_read(handle->bytes.listing, handle->bytes.entry, decoded);
-	handle->bytes.bytes = buf_str(decoded);
-	handle->bytes.len = decoded->len;
-	return error;
+	}
+	decoded = find_decoded(fs, handle->ino);
+	if (!decoded)
+		error = decode(handle, &decoded);
+	if (error)
+		return error;
+	decoded->references++;
+	handle->bytes.decoded = decoded;
+	handle->bytes.bytes = buf_str(&decoded->bytes);
+	handle->bytes.len = decoded->bytes.len;
+	return 0;
 }
 
 /* Of contents that are not in the listing. */
@@ -219,7 +267,8 @@ void fs_entry_attr(const struct fs *fs, const struct node *node, const struct li
 			     content_size_known(fs, listing, entry, timeout_s));
 		break;
 	case NODE_LINK:
-		fs_view_link(fs, listing, entry, &target);
+		if (fs_view_link(fs, listing, entry, &target)) /* too long to be read */
+			buf_reset(&target);
 		fs_attr_fill(fs, attr, node->ino, S_IFLNK, mtime_ns, (off_t)target.len);
 		buf_reset(&target);
 		break;
@@ -278,7 +327,7 @@ int fs_content_get(struct fs *fs, const struct resource *home, const struct list
 
 		snprintf(failure.path, sizeof(failure.path), "%s", path.data);
 		snprintf(failure.what, sizeof(failure.what),
-			 "the API names no version of this document (latestVersionId)");
+			 "the API names no version of this document");
 		failures_note(fs->control->failures, &failure);
 		error = -EBADMSG;
 	}

@@ -1,4 +1,4 @@
-/* inbenta.c: the Inbenta API, its knowledge base: the provider, its token, and its tasks.
+/* inbenta.c: the Inbenta API, its knowledge base: the provider and its tasks.
  *
  * Facts are the vendor's documentation where marked (S), its published client code where marked
  * (V); what is inferred is marked (I), and what is not documented at all (?) is a setting.

@@ -1,5 +1,5 @@
-/* inbenta_internal.h: what inbenta.c (provider, token, tasks) and inbenta_read.c (answers) share.
- * Nothing else includes it. */
+/* inbenta_internal.h: what inbenta.c (provider, tasks), inbenta_token.c (the token, refusals),
+ * inbenta_read.c (answers) and inbenta_allowance.c (headers) share. Nothing else includes it. */
 #ifndef IBINDERFS_INBENTA_INTERNAL_H
 #define IBINDERFS_INBENTA_INTERNAL_H
 

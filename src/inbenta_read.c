@@ -347,8 +347,9 @@ static int note_page(struct provider_task *task, const struct inbenta_page *page
 	int error = 0;
 
 	task->answered++;
-	/* It would go on for ever. */
-	if (more && (count == 0 || (fresh == 0 && !task->is_reread)))
+	/* It would go on for ever. The second time little is new, but the end is known about. */
+	if (more &&
+	    (count == 0 || (fresh == 0 && (!task->is_reread || page->offset / 2 >= task->found))))
 		return -EBADMSG;
 	if (!more && end < task->end)
 		task->end = end;

@@ -81,6 +81,7 @@ static int answer_secret(int fd, uint32_t serial, const struct config *config)
 	struct buf error CLEANUP(buf_reset) = BUF_INIT(TEXT_MAX);
 	int result;
 
+	signal(SIGCHLD, SIG_DFL); /* a command's end is waited for */
 	result = config_read_secret(config, &secret, &error);
 	if (result)
 		return send_answer(fd, serial, result, buf_str(&error), error.len);
@@ -115,8 +116,10 @@ static int serve(int fd, const struct config *config)
 		} while (got < 0 && errno == EINTR);
 		if (got != sizeof(question))
 			return 0;
-		if (question.wish == UNMOUNT)
+		if (question.wish == UNMOUNT) {
+			signal(SIGCHLD, SIG_DFL); /* fusermount3's end is waited for */
 			return mountpoint_clear(config->mountpoint);
+		}
 		/* One at a time, however many the daemon asks for; each ends by itself. */
 		while (reader > 0 && waitpid(reader, NULL, 0) < 0 && errno == EINTR)
 			;
@@ -132,13 +135,18 @@ static int keep(int fd, const struct config *config)
 {
 	/* The daemon decides when all ends. */
 	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	sigset_t blocked; /* by the daemon, which does not hear them yet */
 	int fuse_fd = -1;
 	int result;
 	size_t i;
 
 	prctl(PR_SET_NAME, "ibinderfs-keep");
-	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+	sigemptyset(&blocked);
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
 		signal(ignored[i], SIG_IGN);
+		sigaddset(&blocked, ignored[i]);
+	}
+	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
 	result = mountpoint_mount(config, &fuse_fd);
 	if (send_fuse_fd(fd, result, fuse_fd)) /* nobody serves it */
 		result = -EPIPE;
@@ -149,6 +157,7 @@ static int keep(int fd, const struct config *config)
 	if (result)
 		return result;
 	let_go(config);
+	signal(SIGCHLD, SIG_IGN); /* who reads a secret leaves nothing behind */
 	return serve(fd, config);
 }
 
@@ -199,6 +208,7 @@ int keeper_start(const struct config *config, struct secret *secret, struct keep
 		secret_fini(secret);
 		/* Of what the daemon has open it keeps nothing alive. */
 		dup2(ends[1], STDERR_FILENO + 1);
+		fcntl(STDERR_FILENO + 1, F_SETFD, FD_CLOEXEC);
 		close_range(STDERR_FILENO + 2, ~0U, 0);
 		return keep(STDERR_FILENO + 1, config);
 	}

@@ -3,7 +3,7 @@
  *
  * It is forked before the mount and stays outside of what the daemon then locks itself into
  * (lockin.h). It speaks to nobody but the daemon, of which it takes no more than one of two
- * letters, and it ends with it. */
+ * letters and a number, and it ends with it. */
 #ifndef IBINDERFS_KEEPER_H
 #define IBINDERFS_KEEPER_H
 

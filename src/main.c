@@ -224,17 +224,32 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* --- Start and end --- */
 
+static const int signal_numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+/* One that comes between the mount and the loop must not end the daemon and leave the mount dead.
+ */
+static void hold_signals(int how)
+{
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < SIGNAL_COUNT; i++)
+		sigaddset(&set, signal_numbers[i]);
+	sigprocmask(how, &set, NULL);
+}
+
 static int start_signals(struct daemon *daemon)
 {
-	static const int numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 	int error = 0;
 	size_t i;
 
 	for (i = 0; i < SIGNAL_COUNT && !error; i++) {
 		uv_signal_init(&daemon->loop, &daemon->signals[i]);
 		daemon->signals[i].data = daemon;
-		error = uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+		error = uv_signal_start(&daemon->signals[i], on_signal, signal_numbers[i]);
 	}
+	hold_signals(SIG_UNBLOCK);
 	return error;
 }
 
@@ -343,6 +358,7 @@ static int run(struct config *config, struct secret *secret, int up_fd)
 	daemon.config = config;
 	daemon.up_fd = up_fd;
 	daemon.ops = provider_find(config->provider);
+	hold_signals(SIG_BLOCK);
 	error = keeper_start(config, secret, &daemon.keeper, &is_daemon, &fuse_fd);
 	if (!is_daemon)
 		return error ? EXIT_FAILED : EXIT_SUCCESS;
@@ -355,6 +371,7 @@ static int run(struct config *config, struct secret *secret, int up_fd)
 		log_error("cannot start: %s", strerror(-error));
 		close(fuse_fd);
 		keeper_unmount(&daemon.keeper);
+		keeper_fini(&daemon.keeper);
 		return EXIT_FAILED;
 	}
 	error = start(&daemon, secret, fuse_fd);

@@ -2,7 +2,7 @@
  *
  * A provider says which request comes next and what an answer means. It keeps no clock, opens no
  * connection and knows no cache: fetch.c sends the requests, token.c keeps the token, tree.c the
- * results. So a new provider is one file, and a test can drive it with recorded answers. */
+ * results. So a new provider is a file or a few, and a test can drive it with recorded answers. */
 #ifndef IBINDERFS_PROVIDER_H
 #define IBINDERFS_PROVIDER_H
 

@@ -129,7 +129,8 @@ static enum url_place place_of_ipv4(uint32_t address)
 
 static enum url_place place_of_ipv6(const struct in6_addr *address)
 {
-	static const uint8_t nat64[12] = {0x00, 0x64, 0xFF, 0x9B}; /* RFC 6052 */
+	static const uint8_t nat64[12] = {0x00, 0x64, 0xFF, 0x9B};	      /* RFC 6052 */
+	static const uint8_t local[6] = {0x00, 0x64, 0xFF, 0x9B, 0x00, 0x01}; /* RFC 8215 */
 	const uint8_t *bytes = address->s6_addr;
 	uint32_t ipv4;
 
@@ -141,7 +142,8 @@ static enum url_place place_of_ipv6(const struct in6_addr *address)
 		return place_of_ipv4(ntohl(ipv4));
 	if (IN6_IS_ADDR_LINKLOCAL(address))
 		return URL_LINK_LOCAL;
-	if ((bytes[0] & 0xFE) == 0xFC || IN6_IS_ADDR_SITELOCAL(address)) /* RFC 4193 */
+	if ((bytes[0] & 0xFE) == 0xFC || IN6_IS_ADDR_SITELOCAL(address) || /* RFC 4193 */
+	    memcmp(bytes, local, sizeof(local)) == 0)
 		return URL_PRIVATE;
 	return IN6_IS_ADDR_MULTICAST(address) ? URL_NOWHERE : URL_PUBLIC;
 }

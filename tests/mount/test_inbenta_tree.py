@@ -1,6 +1,7 @@
 """A mounted knowledge base is what the API says it holds, byte for byte, each content in each of its
 categories as one file."""
 
+import contextlib
 import os
 import stat
 import time
@@ -261,6 +262,26 @@ def test_an_open_answer_stays_what_it_was():
             assert os.fstat(file.fileno()).st_size == len(old)
             assert os.pread(file.fileno(), 1 << 20, 0) == old
         assert path.read_bytes() == b"<p>" + b"x" * 20000 + b"</p>"
+
+
+def test_an_answer_is_held_once_however_often_it_is_open():
+    size = 2 << 20
+
+    def resident(mount):
+        (line,) = (line for line in open(f"/proc/{mount.process.pid}/status", encoding="ascii") if line.startswith("VmRSS"))
+        return int(line.split()[1]) << 10
+
+    with simulated(*PLAIN, kind=Inbenta) as sim:
+        identity = next(c["id"] for c in sim.truth()["contents"] if c["answer"])
+        sim.change("modify_content", id=int(identity), text="x" * size)
+        with mounted(sim) as mount, contextlib.ExitStack() as held:
+            path = mount / "files" / (Tree(sim.truth()).places[identity][0].removesuffix(".json") + ".html")
+            assert path.read_bytes() == b"x" * size
+            before = resident(mount)
+            for _ in range(30):
+                file = held.enter_context(open(path, "rb", buffering=0))
+                assert os.pread(file.fileno(), 2, size - 1) == b"x"
+            assert resident(mount) - before < 10 * size
 
 
 def test_rsync_keeps_hard_links_and_copies_nothing_twice(tmp_path):

@@ -103,6 +103,17 @@ def test_the_keeper_goes_with_a_killed_daemon_and_leaves_the_dead_mount(sim, tmp
         unmount_all(tmp_path)
 
 
+def test_a_secret_read_again_leaves_no_process_behind(sim, tmp_path):
+    with mounted(sim, path=tmp_path) as mount:
+        os.listdir(mount / "binders")
+        keeper = keeper_of(mount.process.pid)
+        for _ in range(3):
+            tokens = sim.stats()["tokens_issued"]
+            mount.signal(signal.SIGHUP)
+            wait_until(lambda: sim.stats()["tokens_issued"] > tokens)
+            wait_until(lambda: not pathlib.Path(f"/proc/{keeper}/task/{keeper}/children").read_text())
+
+
 def test_without_its_keeper_the_daemon_serves_on_and_ends_well(sim, tmp_path):
     """Only it cannot unmount; the next start clears what is left."""
     with mounted(sim, "timeout=2", path=tmp_path) as mount:

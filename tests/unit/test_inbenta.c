@@ -180,6 +180,25 @@ static void test_what_moved_between_pages_is_found_in_a_second_reading(void **st
 	run_fini(&run);
 }
 
+/* Everything is known in it, so that nothing new comes is no reason to stop; an end there is. */
+static void test_a_second_reading_without_end_is_refused(void **state)
+{
+#define AGAIN RESULTS(C("2") "," C("3") "," C("4") "," C("5"), "true")
+	struct run run = {.provider = NULL};
+
+	(void)state;
+	RUN(&run, NO_CATEGORIES,
+	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("5") "," C("6") "," C("7"), "false")},
+	    {PAGE("4", "0"), AGAIN}, {PAGE("4", "3"), AGAIN}, {PAGE("4", "6"), AGAIN},
+	    {PAGE("4", "9"), AGAIN}, {PAGE("4", "12"), AGAIN}, {PAGE("4", "15"), AGAIN},
+	    {PAGE("4", "18"), AGAIN}, {PAGE("4", "21"), AGAIN}, {PAGE("4", "24"), AGAIN},
+	    {PAGE("4", "27"), AGAIN}, {PAGE("4", "30"), AGAIN}, {PAGE("4", "33"), AGAIN},
+	    {PAGE("4", "36"), AGAIN}, {PAGE("4", "39"), AGAIN});
+	assert_int_equal(run.error, -EBADMSG);
+	run_fini(&run);
+}
+
 static void test_pages_that_cannot_be_are_refused(void **state)
 {
 	static const char *const wrong[] = {
@@ -475,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_a_page_begins_with_the_last_content_of_the_one_before),
 		cmocka_unit_test(test_shorter_pages_are_the_servers_and_gaps_are_filled),
 		cmocka_unit_test(test_what_moved_between_pages_is_found_in_a_second_reading),
+		cmocka_unit_test(test_a_second_reading_without_end_is_refused),
 		cmocka_unit_test(test_pages_that_cannot_be_are_refused),
 		cmocka_unit_test(test_has_more_may_be_missing),
 		cmocka_unit_test(test_contents_stand_in_each_of_their_categories),

@@ -186,6 +186,7 @@ static void test_places(void **state)
 		{"64:ff9b::169.254.169.254", URL_LINK_LOCAL},
 		{"64:ff9b::203.0.113.1", URL_PUBLIC},
 		{"64:ff9c::10.0.0.1", URL_PUBLIC},
+		{"64:ff9b:1::203.0.113.1", URL_PRIVATE},
 		{"fe80::1", URL_LINK_LOCAL},
 		{"febf::1", URL_LINK_LOCAL},
 		{"fec0::1", URL_PRIVATE},
