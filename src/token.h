@@ -1,8 +1,8 @@
 /* token.h: the bearer token's state machine.
  *
- * Asked for in the background at start and renewed at 70 to 80 % of its life by one conversation (of one
- * request or several, as the provider has it), however many wait; the old token serves until the
- * new one is there. A failed renewal is not a logout: network errors, 429 and 5xx are
+ * Asked for in the background at start and renewed at 70 to 80 % of its life by one conversation
+ * (of one request or several, as the provider has it), however many wait; the old token serves
+ * until the new one is there. A failed renewal is not a logout: network errors, 429 and 5xx are
  * tried again with back-off while the old token lives; a refusal is tried again only after
  * TOKEN_REFUSED_MS or token_renew. */
 #ifndef IBINDERFS_TOKEN_H
