@@ -198,10 +198,10 @@ static int set_url(char **field, const char *text, bool is_base, struct buf *why
 /* As browsers name it (RFC 6454, 6.1): without a slash at the end. */
 static int set_origin(char **field, const char *text, struct buf *why)
 {
-	const char *host = strstr(text, "://");
 	int rc = set_url(field, text, true, why);
 
-	if (rc == 0 && host && strchr(*field + strlen("https://"), '/'))
+	/* libcurl has written "://" even if there was less. */
+	if (rc == 0 && strchr(strstr(*field, "://") + strlen("://"), '/'))
 		return config_fail(why, -EINVAL, "must end with the host, such as https://host");
 	return rc;
 }

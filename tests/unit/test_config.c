@@ -202,6 +202,8 @@ static const struct {
 	{"allow_other=maybe", "neither on nor off"},
 	{"allow_other,allow_root", "exclude each other"},
 	{"provider=acme", "'acme' is not known; known: ibinder, inbenta"},
+	{"provider=inbenta,domain=https://h.example/a", "must end with the host"},
+	{"provider=inbenta,domain=https:/h.example/a", "must end with the host"},
 	{"tenant_id=a\nb", "-o tenant_id: holds a control character"},
 	{"tll=3", "unknown setting 'tll'; did you mean ttl?"},
 	{"pagesize=3", "did you mean page_size?"},
