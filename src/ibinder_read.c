@@ -41,25 +41,6 @@ static bool is_id(const struct buf *text)
 	return text->len > 0 && strlen(text->data) == text->len;
 }
 
-/* An object without a usable id cannot be shown, asked for, or told from another. */
-static int read_id(struct json id, struct buf *out)
-{
-	int error = json_read_id(id, out);
-
-	if (error)
-		return error == -ENOMEM ? error : -EBADMSG;
-	return is_id(out) ? 0 : -EBADMSG;
-}
-
-/* A name of another type than string, or beyond all bounds, is no name; the id then stands for it.
- */
-static int read_name(struct json name, struct buf *out)
-{
-	int error = json_read_string(name, out);
-
-	return error == -ENOMEM ? error : 0;
-}
-
 /* What is no date is LISTING_NO_TIME. Returns 0 or -ENOMEM. */
 static int read_date(struct json date, int64_t *ret_ns)
 {
@@ -92,9 +73,9 @@ static int add_binder(struct provider_task *task, struct json binder)
 	int error;
 
 	json_get_members(binder, keys, MEMBERS, members);
-	error = read_id(members[ID], &id);
+	error = provider_read_id(members[ID], &id);
 	if (!error)
-		error = read_name(members[NAME], &name);
+		error = provider_read_name(members[NAME], &name);
 	if (!error)
 		error = read_date(members[CREATED_AT], &created_ns);
 	if (error)
@@ -161,9 +142,9 @@ int ibinder_add_folder(struct provider_task *task, const char *parent, struct js
 	int error;
 
 	json_get_members(folder, keys, MEMBERS, members);
-	error = read_id(members[ID], &id);
+	error = provider_read_id(members[ID], &id);
 	if (!error)
-		error = read_name(members[NAME], &name);
+		error = provider_read_name(members[NAME], &name);
 	if (error || listing_builder_has(task->builder, LISTING_KIND_FOLDER, id.data))
 		return error;
 	object.id = id.data;
@@ -310,7 +291,7 @@ static int add_document(struct provider_task *task, enum listing_kind kind, cons
 		.suffix = ".json",
 		.json = document,
 	};
-	int error = read_name(members[DOCUMENT_NAME], &name);
+	int error = provider_read_name(members[DOCUMENT_NAME], &name);
 
 	get_metadata(members[DOCUMENT_METADATA], metadata);
 	if (!error)
@@ -343,7 +324,7 @@ static int add_listed(struct provider_task *task, struct json document,
 	bool query = task->level == PROVIDER_QUERY;
 	enum listing_kind kind = query ? LISTING_KIND_FOUND : LISTING_KIND_DOCUMENT;
 	struct buf id CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	int error = read_id(members[DOCUMENT_ID], &id);
+	int error = provider_read_id(members[DOCUMENT_ID], &id);
 
 	if (error)
 		return error;
@@ -379,7 +360,7 @@ static int add_object(struct provider_task *task, const struct http_response *re
 	if (json_parse(buf_str(&response->body), response->body.len, &document))
 		return -EBADMSG;
 	json_get_members(document, document_keys, DOCUMENT_MEMBERS, members);
-	error = read_id(members[DOCUMENT_ID], &id);
+	error = provider_read_id(members[DOCUMENT_ID], &id);
 	if (error)
 		return error;
 	if (strcasecmp(id.data, task->id) != 0)

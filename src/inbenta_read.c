@@ -21,26 +21,6 @@
 
 /* --- Values --- */
 
-/* Ids are numbers or numeric strings (V), and the same either way. An object without one cannot be
- * shown, asked for, or told from another. */
-static int read_id(struct json id, struct buf *out)
-{
-	int error = json_read_id(id, out);
-
-	if (error)
-		return error == -ENOMEM ? error : -EBADMSG;
-	return out->len > 0 && strlen(out->data) == out->len ? 0 : -EBADMSG;
-}
-
-/* A name of another type than string, or beyond all bounds, is no name; the id then stands for it.
- */
-static int read_name(struct json name, struct buf *out)
-{
-	int error = json_read_string(name, out);
-
-	return error == -ENOMEM ? error : 0;
-}
-
 /* 14 digits, YYYYMMDDHHMMSS (S); UTC (?). What is no date is LISTING_NO_TIME. Returns 0 or -ENOMEM.
  */
 static int read_date(struct json date, int64_t *ret_ns)
@@ -80,7 +60,7 @@ static int add_category_dir(struct provider_task *task, const char *id,
 {
 	struct buf name CLEANUP(buf_reset) = BUF_INIT(HTTP_BODY_MAX);
 	struct buf parent CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
-	int error = read_name(members[CATEGORY_NAME], &name);
+	int error = provider_read_name(members[CATEGORY_NAME], &name);
 
 	if (error)
 		return error;
@@ -94,7 +74,7 @@ static int add_category_dir(struct provider_task *task, const char *id,
 	if (error)
 		return error;
 	/* "-" is the root's (V), and like others without an id's form no category's. */
-	error = read_id(members[CATEGORY_PARENT], &parent);
+	error = provider_read_id(members[CATEGORY_PARENT], &parent);
 	if (error)
 		return error == -ENOMEM ? error : 0;
 	error = keep(&task->parents, id);
@@ -114,7 +94,7 @@ static int add_category(struct provider_task *task, struct json category)
 	int error;
 
 	json_get_members(category, category_keys, CATEGORY_MEMBERS, members);
-	error = read_id(members[CATEGORY_ID], &id);
+	error = provider_read_id(members[CATEGORY_ID], &id);
 	if (error || listing_builder_has(task->builder, LISTING_KIND_FOLDER_JSON, id.data))
 		return error;
 	object.id = id.data;
@@ -167,7 +147,7 @@ static int add_content(struct provider_task *task, enum listing_kind kind, const
 		.suffix = ".json",
 		.json = content,
 	};
-	int error = read_name(members[CONTENT_TITLE], &title);
+	int error = provider_read_name(members[CONTENT_TITLE], &title);
 
 	if (!error)
 		error = read_date(members[CONTENT_DATE], &object.mtime_ns);
@@ -189,7 +169,7 @@ static int keep_categories(struct provider_task *task, const char *id, struct js
 		for (iter = json_iterate(categories); !error && json_next(&iter);) {
 			struct buf category CLEANUP(buf_reset) = BUF_INIT(ID_BYTES_MAX);
 
-			error = read_id(iter.value, &category);
+			error = provider_read_id(iter.value, &category);
 			if (!error)
 				error = keep(&task->places, category.data);
 			else if (error == -EBADMSG) /* none that is known */
@@ -207,7 +187,7 @@ static int add_listed(struct provider_task *task, struct inbenta_page *page, str
 	int error;
 
 	json_get_members(content, content_keys, CONTENT_MEMBERS, members);
-	error = read_id(members[CONTENT_ID], &id);
+	error = provider_read_id(members[CONTENT_ID], &id);
 	if (error)
 		return error;
 	page->last = hash_mix(hash_string(HASH_START, id.data));
@@ -228,7 +208,7 @@ static int add_object(struct provider_task *task, struct json content)
 	int error;
 
 	json_get_members(content, content_keys, CONTENT_MEMBERS, members);
-	error = read_id(members[CONTENT_ID], &id);
+	error = provider_read_id(members[CONTENT_ID], &id);
 	if (error)
 		return error;
 	if (strcmp(id.data, task->id) != 0)

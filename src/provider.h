@@ -142,6 +142,13 @@ struct provider_ops {
 extern const struct provider_ops provider_ibinder;
 extern const struct provider_ops provider_inbenta;
 
+/* For providers, of what answers hold. An id, also one that is a number: an object without a usable
+ * one cannot be shown, asked for, or told from another. Returns 0, -EBADMSG or -ENOMEM. */
+int provider_read_id(struct json id, struct buf *out);
+/* A name of another type than string, or beyond all bounds, is no name: nothing is appended, and
+ * the id stands for it. Returns 0 or -ENOMEM. */
+int provider_read_name(struct json name, struct buf *out);
+
 /* The ops of that name, or NULL. */
 const struct provider_ops *provider_find(const char *name);
 
