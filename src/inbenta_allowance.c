@@ -42,19 +42,28 @@ static bool take_fraction(const char *at, uint64_t whole, uint64_t *ret_percent)
 	return true;
 }
 
-/* How many requests that leaves is learnt from how much each adds. */
+/* How many requests that leaves is learnt from what those so far added. Answers may overtake each
+ * other: less than was told already is a new allowance only if it is much less. */
 static void read_percent(struct inbenta_usage *kept, uint64_t percent,
 			 struct provider_allowance *ret_allowance)
 {
 	unsigned int used = percent < 100 ? (unsigned int)percent : 100;
+	uint64_t left;
 
-	if (used < kept->percent) /* a new allowance */
-		kept->step = 0;
-	else if (used - kept->percent > kept->step && kept->percent)
-		kept->step = used - kept->percent;
-	kept->percent = used;
-	ret_allowance->left = (100 - used) / (kept->step ? kept->step : 1);
-	ret_allowance->is_short = 100 - used <= 100 / SHORT_PART;
+	if (kept->answers == 0 || used < kept->percent / 2)
+		*kept = (struct inbenta_usage){.first = used, .percent = used};
+	else if (used > kept->percent)
+		kept->percent = used;
+	left = 100 - kept->percent;
+	/* Percents come rounded down: the one begun is taken for used, unless it is the last. */
+	if (kept->percent > kept->first && left > 0) {
+		left = (left - 1) * kept->answers / (kept->percent - kept->first);
+		if (left == 0)
+			left = 1;
+	}
+	kept->answers++;
+	ret_allowance->left = left;
+	ret_allowance->is_short = 100 - kept->percent <= 100 / SHORT_PART;
 }
 
 static bool read_usage(struct inbenta_usage *kept, const char *usage,
@@ -92,15 +101,18 @@ bool inbenta_read_allowance(struct inbenta_usage *kept, const char *usage, const
 {
 	uint64_t at;
 	int64_t reset_s;
+	bool is_time;
 
 	if (!usage || !reset || !take_number(&reset, &at) || *reset)
 		return false;
 	reset_s = (int64_t)at;
-	if (reset_s >= UNIX_TIME_MIN)
+	is_time = reset_s >= UNIX_TIME_MIN;
+	if (is_time)
 		reset_s -= wall_now_s;
 	if (reset_s < 0 || reset_s > RESET_MAX_S || !read_usage(kept, usage, ret_allowance))
 		return false;
-	ret_allowance->reset_ms = reset_s * 1000;
+	/* A time and now are both rounded down: rather late than early. */
+	ret_allowance->reset_ms = (reset_s + is_time) * 1000;
 	return true;
 }
 

@@ -5,10 +5,11 @@
 
 #include "provider.h"
 
-/* Of one kind of allowance, as answers have told. */
+/* Of one kind of allowance, as answers have told without numbers. */
 struct inbenta_usage {
-	unsigned int percent; /* used, as last told without numbers */
-	unsigned int step;    /* the most that one request added to that */
+	uint64_t answers;     /* 0: none has */
+	unsigned int first;   /* percent used, told by the first of them */
+	unsigned int percent; /* the most that any of them told */
 };
 
 struct provider {

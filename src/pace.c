@@ -1,8 +1,8 @@
 /* pace.c: how quickly requests may go out. */
 #include "pace.h"
 
-/* Answers may tell of the reset in whole seconds. */
-#define SAME_RESET_MS 1000
+/* Answers may tell of the reset in whole seconds, and arrive later than others did. */
+#define SAME_RESET_MS 2000
 #define TRUST_MAX     8
 
 int64_t pace_told(struct pace *pace, const struct provider_allowance *allowance, bool is_limited,

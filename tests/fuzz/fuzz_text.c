@@ -209,7 +209,7 @@ static void read_allowance(const char *text)
 	for (int turn = 0; turn < 2; turn++) {
 		if (!inbenta_read_allowance(&kept, values[0], values[1], WALL_NOW_S, &allowance))
 			continue;
-		CHECK(allowance.reset_ms >= 0 && allowance.reset_ms <= 3600 * 1000);
+		CHECK(allowance.reset_ms >= 0 && allowance.reset_ms <= 3601 * 1000);
 		CHECK(kept.percent <= 100 && kept.step <= 100);
 	}
 	free(values[0]);

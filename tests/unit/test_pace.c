@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "inbenta_internal.h"
 #include "pace.h"
@@ -146,7 +147,7 @@ static void test_formats(void **state)
 		{"0.8", "37", 20, true, 37000},
 		{"1.00", "37", 0, true, 37000},
 		{"0.999", "37", 1, true, 37000},
-		{"12/100", "1700000037", 88, false, 37000},
+		{"12/100", "1700000037", 88, false, 38000},
 		{"12/100", "1699999999", 0, false, -1},
 		{"12/100", "1700009999", 0, false, -1},
 		{"12/100", "3601", 0, false, -1},
@@ -202,17 +203,55 @@ static uint64_t left_at(struct inbenta_usage *kept, const char *usage)
 }
 
 /* What a request is of a percentage shows from the second answer on. */
-static void test_a_percentage_tells_requests_by_what_each_adds(void **state)
+static void test_a_percentage_tells_requests_by_what_they_add(void **state)
 {
 	struct inbenta_usage kept = {0};
 
 	(void)state;
 	assert_int_equal(left_at(&kept, "10%"), 90);
-	assert_int_equal(left_at(&kept, "20%"), 8);
-	assert_int_equal(left_at(&kept, "90%"), 0);
+	assert_int_equal(left_at(&kept, "20%"), 7);
+	assert_int_equal(left_at(&kept, "90%"), 1);
+	assert_int_equal(left_at(&kept, "100%"), 0);
 	assert_int_equal(left_at(&kept, "10%"), 90); /* a new one */
-	assert_int_equal(left_at(&kept, "15%"), 17);
-	assert_int_equal(left_at(&kept, "15%"), 17);
+	assert_int_equal(left_at(&kept, "15%"), 16);
+	assert_int_equal(left_at(&kept, "15%"), 33); /* two requests a step */
+}
+
+/* When it counts, never more than there are, whatever the limit, although percents are rounded and
+ * answers overtake each other. */
+static void test_a_percentage_never_promises_too_much(void **state)
+{
+	(void)state;
+	for (unsigned int limit = 2; limit <= 400; limit++) {
+		struct inbenta_usage kept = {0};
+
+		for (unsigned int used = 1; used <= limit; used++) {
+			unsigned int told = used ^ 1U; /* 1, 0, 3, 2, ... */
+			unsigned int most = used | 1U;
+			char usage[8];
+			uint64_t left;
+
+			if (most > limit)
+				continue;
+			snprintf(usage, sizeof(usage), "%u%%", told * 100 / limit);
+			left = left_at(&kept, usage);
+			if (used > 8 && used + 20 > limit && left > limit - most)
+				fail_msg("%u of %u: %d left", told, limit, (int)left);
+		}
+	}
+}
+
+/* Whole seconds and a delay make the same reset look like another. */
+static void test_a_late_answer_is_of_no_new_allowance(void **state)
+{
+	struct pace pace = {.trust = 0};
+
+	(void)state;
+	told(&pace, 20, false, 3000, 1000);
+	told(&pace, 10, false, 3000, 1100);
+	told(&pace, 6, false, 2000, 2500);
+	told(&pace, 12, false, 2000, 3100); /* overtaken */
+	assert_false(pace_allows(&pace, 6, 3100));
 }
 
 int main(void)
@@ -226,7 +265,9 @@ int main(void)
 		cmocka_unit_test(test_what_goes_up_is_not_believed),
 		cmocka_unit_test(test_a_429_proves_it),
 		cmocka_unit_test(test_formats),
-		cmocka_unit_test(test_a_percentage_tells_requests_by_what_each_adds),
+		cmocka_unit_test(test_a_percentage_tells_requests_by_what_they_add),
+		cmocka_unit_test(test_a_percentage_never_promises_too_much),
+		cmocka_unit_test(test_a_late_answer_is_of_no_new_allowance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
