@@ -210,7 +210,7 @@ static void read_allowance(const char *text)
 		if (!inbenta_read_allowance(&kept, values[0], values[1], WALL_NOW_S, &allowance))
 			continue;
 		CHECK(allowance.reset_ms >= 0 && allowance.reset_ms <= 3601 * 1000);
-		CHECK(kept.percent <= 100 && kept.step <= 100);
+		CHECK(kept.first <= kept.percent && kept.percent <= 100);
 	}
 	free(values[0]);
 	free(values[1]);
