@@ -22,8 +22,9 @@
 #define AHEAD_SHARE 4
 /* Who does not come for it in that time has turned elsewhere. */
 #define AHEAD_KEPT_MS 30000
-/* Of the allocator, for each node. */
-#define NODE_OVERHEAD 16
+/* Of the allocator for each node, and for each resource, with its two strings. */
+#define NODE_OVERHEAD	  16
+#define RESOURCE_OVERHEAD 160
 /* What fails ahead may do so again: for so long walkers do without. */
 #define AHEAD_PAUSE_MS 5000
 /* So many folders are fetched by themselves; who wants more is better served with the binder. And
@@ -199,7 +200,8 @@ int tree_resource(struct tree *tree, enum provider_level level, const char *id, 
  * listings make room for it. */
 static size_t bytes_held(const struct tree *tree)
 {
-	return listing_bytes_alive() + tree->counters.resources * sizeof(struct resource) +
+	return listing_bytes_alive() +
+	       tree->counters.resources * (sizeof(struct resource) + RESOURCE_OVERHEAD) +
 	       tree->counters.nodes * (sizeof(struct node) + NODE_OVERHEAD) +
 	       tree->bucket_count * sizeof(*tree->nodes);
 }
