@@ -47,7 +47,7 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	slot->param = (struct fuse_entry_param){0};
 	slot->node = NULL;
 	if (index < 2) {
-		slot->param.attr.st_ino = ino;
+		slot->param.attr.st_ino = fs_shown_ino(ino);
 		slot->param.attr.st_mode = S_IFDIR;
 		return 0;
 	}
@@ -67,7 +67,7 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 	slot->name = fs_view_name(view, handle->dir.listing, entry, slot->buffer);
 	if (!slot->name)
 		return -ENODATA;
-	slot->param.attr.st_ino = listing_ino(entry->ino, view);
+	slot->param.attr.st_ino = fs_shown_ino(listing_ino(entry->ino, view));
 	slot->param.attr.st_mode = view == LISTING_VIEW_ID	? S_IFLNK
 				   : entry->type == LISTING_DIR ? S_IFDIR
 								: S_IFREG;

@@ -152,6 +152,14 @@ static inline bool fs_is_top(fuse_ino_t ino)
 	return fs_is_fixed(ino) && listing_ino_object(ino) == FS_INO_TOP;
 }
 
+/* The inode number that is shown. The place goes into its lowest bits: who keeps 32 bits alone, as
+ * Baloo does, would take an object's file in one place for the one in another. What stands in one
+ * place keeps its order. */
+static inline uint64_t fs_shown_ino(fuse_ino_t ino)
+{
+	return listing_ino_object(ino) << (64 - LISTING_INO_BITS) | listing_ino_view(ino);
+}
+
 /* fs.c */
 struct open_handle *fs_handle_new(struct fs *fs, enum handle_type type, fuse_ino_t ino);
 void fs_handle_free(struct fs *fs, struct open_handle *handle);

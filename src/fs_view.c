@@ -132,7 +132,7 @@ void fs_attr_fill(const struct fs *fs, struct stat *attr, uint64_t ino, mode_t t
 		time.tv_sec--;
 	}
 	*attr = (struct stat){
-		.st_ino = ino,
+		.st_ino = fs_shown_ino(ino),
 		.st_mode = type | (type == S_IFLNK ? 0777 : mode),
 		/* 1 for a directory says that it does not count its sub-directories. */
 		.st_nlink = 1,
