@@ -386,7 +386,8 @@ static struct listing *fetch_twice(struct provider *provider, struct input *inpu
 		listing_unref(previous);
 		return NULL;
 	}
-	if (has_option(input, OPTION_HUSK)) {
+	/* After an eviction all is fetched, never a part alone. */
+	if (has_option(input, OPTION_HUSK) && !input->folder) {
 		husk = listing_husk(first);
 		CHECK(husk);
 	}
