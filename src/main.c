@@ -19,11 +19,11 @@
 #include "lockin.h"
 #include "log.h"
 #include "loop.h"
-#include "memory.h"
 #include "mountpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,6 +41,7 @@
 #define MESSAGE_MAX		(16 * 1024) /* a message may name several paths */
 #define SIGNAL_COUNT		4
 #define STORAGE_CONNECTIONS_MAX 128
+#define MAPPED_BYTES_MIN	(256 * 1024)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IBINDERFS_SANITIZED 1
@@ -395,6 +396,15 @@ static void protect_memory(void)
 #endif
 }
 
+/* Listings and answers are large and come and go: each in a mapping of its own, its memory goes
+ * back when it is freed. glibc would raise the limit for such mappings with every large block that
+ * is freed, and keep the next ones on the heap, where what is freed between others is held for
+ * good. */
+static void return_freed_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+}
+
 /* In the parent: waits until the daemon says that it is up. Returns the exit code. */
 static int wait_for_up(pid_t child, int fd)
 {
@@ -488,7 +498,7 @@ int main(int argc, char **argv)
 	int code = EXIT_FAILED;
 
 	protect_memory();
-	memory_init();
+	return_freed_memory();
 	signal(SIGPIPE, SIG_IGN); /* libcurl writes to sockets that may have closed */
 	srandom((unsigned int)(loop_wall_ns() ^ getpid())); /* for jitter */
 	if (config_load(argc, argv, &config, &error)) {

@@ -6,7 +6,6 @@
 
 #include "hash.h"
 #include "loop.h"
-#include "memory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -249,7 +248,6 @@ static void evict(struct tree *tree, const struct resource *keep)
 void tree_make_room(void *tree)
 {
 	evict(tree, NULL);
-	memory_tidy(loop_now_ms());
 }
 
 void tree_resource_expire(struct resource *resource)
