@@ -5,13 +5,12 @@ each route means.
 """
 
 import os
-import re
 import signal
 
 from inbenta_client import Inbenta
-from mounting import api_requests, mounted, simulated, wait_until
+from mounting import api_requests, mounted, simulated
 from pooling import NOISE_S, outcome_of, pooled, refusal_of, results, status, until_works  # noqa: F401
-from test_faults import ADVICE, FAULTS, PASSING, TIMEOUT_S
+from test_faults import FAULTS, PASSING, TIMEOUT_S, explanation_of
 
 SMALL = ("--contents=3", "--categories=2")
 # While a fault lasts, in a case: tries with back-off within timeout=, by two callers.
@@ -50,19 +49,6 @@ def names(mount):
     return sorted(os.listdir(mount / "knowledge"))
 
 
-def check_explanation(mount, route, planted, seen):
-    path = "token" if route == "auth" else "knowledge"
-
-    def lines_of():
-        return [line for line in mount.control("errors").splitlines() if f" {seen} {path}: " in line]
-
-    lines = wait_until(lines_of)  # the token's request may fail after the call that waited for it
-    assert re.search(ADVICE[seen], lines[-1])
-    if planted["kind"] == "status":
-        assert f"(HTTP {planted['status']})" in lines[-1]
-        assert ("the server says: " in lines[-1]) == ("body" not in planted)
-
-
 @pooled(CASES)
 def test_a_fault_ends_in_time_is_explained_and_passes(route, fault):
     planted, expected = expected_of(route, fault)
@@ -79,7 +65,7 @@ def test_a_fault_ends_in_time_is_explained_and_passes(route, fault):
             assert stats["headers_seen_by_redirect_target"] == []
             assert stats["routes"]["redirect_target"] == stats["clicks"] == 0
             if expected:
-                check_explanation(mount, route, planted, seen)
+                explanation_of(mount, "token:" if route == "auth" else "knowledge:", planted, seen)
             sim.clear()
             if route == "auth" and expected == {"EACCES"}:
                 mount.signal(signal.SIGHUP)  # a refusal is not forgotten by itself so soon
