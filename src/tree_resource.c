@@ -168,7 +168,8 @@ int tree_resource(struct tree *tree, enum provider_level level, const char *id, 
 	struct resource *resource;
 
 	for (resource = *bucket; resource; resource = resource->next) {
-		if (resource->level == level && strcmp(resource->id, id) == 0) {
+		if (resource->ino == hash && resource->level == level &&
+		    strcmp(resource->id, id) == 0) {
 			*ret_resource = resource;
 			return 0;
 		}
