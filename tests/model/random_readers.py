@@ -15,8 +15,10 @@ import time
 
 # Threads, processors, sanitizers: what a call may take beside what the design grants.
 NOISE_S = 1.5
-# Every errno that the design has, and ESTALE for what changed between look-up and open.
-ERRORS = {"EACCES", "EBADMSG", "EBUSY", "EFBIG", "EHOSTUNREACH", "EIO", "ENOENT", "EPROTO", "ESTALE", "ETIMEDOUT"}
+# Every errno that the design has, ESTALE for what changed between look-up and open, and what comes of a name
+# that was a directory's and is now a file's, or the other way round.
+ERRORS = {"EACCES", "EBADMSG", "EBUSY", "EFBIG", "EHOSTUNREACH", "EIO", "ENOENT", "EPROTO", "ESTALE", "ETIMEDOUT",
+          "EISDIR", "ENOTDIR"}
 
 
 class Problem(Exception):
