@@ -44,6 +44,19 @@ static int op_find_entry(struct op *op, struct resource *home, uint64_t ino,
 	return error;
 }
 
+/* The same for what a node shows; a document that has no contents any more is none in files/. */
+static int op_find_shown(struct op *op, const struct node *node, const struct listing **ret_listing,
+			 const struct listing_entry **ret_entry)
+{
+	int error = op_find_entry(op, node->home, listing_ino_object(node->ino), ret_listing,
+				  ret_entry);
+
+	if (*ret_entry && (*ret_entry)->type == LISTING_FILE &&
+	    listing_ino_view(node->ino) == LISTING_VIEW_CONTENT && !listing_has_content(*ret_entry))
+		*ret_entry = NULL;
+	return error;
+}
+
 /* The directory that is or was listed as this inode: with all its entries, or (`names`) those that
  * happen to be known. */
 static int op_find_dir(struct op *op, bool names, struct resource **ret_resource,
@@ -281,7 +294,7 @@ static int run_getattr(struct op *op)
 		fuse_reply_attr(op->req, &attr, timeout_s);
 		return 0;
 	}
-	error = op_find_entry(op, node->home, listing_ino_object(node->ino), &listing, &entry);
+	error = op_find_shown(op, node, &listing, &entry);
 	if (entry)
 		is_old = !is_version_of(op->fs, node, listing, entry);
 	if (!entry || is_old)
@@ -325,7 +338,7 @@ static int run_readlink(struct op *op)
 		return -ESTALE;
 	if (node->type != NODE_LINK)
 		return -EINVAL;
-	error = op_find_entry(op, node->home, listing_ino_object(node->ino), &listing, &entry);
+	error = op_find_shown(op, node, &listing, &entry);
 	if (error)
 		return error;
 	if (!entry)
@@ -408,8 +421,7 @@ static int reply_open(struct op *op, struct open_handle *handle)
 static int find_file(struct op *op, const struct node *node, const struct listing **ret_listing,
 		     const struct listing_entry **ret_entry)
 {
-	int error = op_find_entry(op, node->home, listing_ino_object(node->ino), ret_listing,
-				  ret_entry);
+	int error = op_find_shown(op, node, ret_listing, ret_entry);
 
 	if (error)
 		return error;

@@ -9,7 +9,9 @@ int64_t pace_told(struct pace *pace, const struct provider_allowance *allowance,
 		  int64_t now_ms)
 {
 	int64_t reset_ms = now_ms + allowance->reset_ms;
-	bool is_new = now_ms >= pace->reset_ms || reset_ms > pace->reset_ms + SAME_RESET_MS;
+	/* An earlier reset is another allowance's: that for a minute, after that for an hour. */
+	bool is_new = now_ms >= pace->reset_ms || reset_ms > pace->reset_ms + SAME_RESET_MS ||
+		      reset_ms < pace->reset_ms - SAME_RESET_MS;
 
 	if (!is_new && allowance->left < pace->left && pace->trust < TRUST_MAX)
 		pace->trust++;

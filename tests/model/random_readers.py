@@ -1,6 +1,6 @@
 """Readers of a random run: each does at random what programs do, and judges what it gets.
 
-What is read is right for some time there was: a JSON file is one that the object had, bytes are those
+What is read is right for some time there was: a JSON file is one that an object had, bytes are those
 of the version that was opened. Errors may come, those of the design. No call outlasts its deadline.
 """
 
@@ -15,9 +15,10 @@ import time
 
 # Threads, processors, sanitizers: what a call may take beside what the design grants.
 NOISE_S = 1.5
-# Every errno that the design has, and ESTALE for what changed between look-up and open.
-ERRORS = {"EACCES", "EBADMSG", "EBUSY", "EFBIG", "EHOSTUNREACH", "EIO", "ENOENT", "EPROTO", "ESTALE", "ETIMEDOUT"}
-GUID = "00000000-0000-4000-8000-00000000000"
+# Every errno that the design has, ESTALE for what changed between look-up and open, and what comes of a name
+# that was a directory's and is now a file's, or the other way round.
+ERRORS = {"EACCES", "EBADMSG", "EBUSY", "EFBIG", "EHOSTUNREACH", "EIO", "ENOENT", "EPROTO", "ESTALE", "ETIMEDOUT",
+          "EISDIR", "ENOTDIR"}
 
 
 class Problem(Exception):
@@ -28,14 +29,15 @@ class Reader:
     """`paths`: what stood in the mount at the last quiet point, below the mount point."""
 
     def __init__(self, run, seed):
-        self.run, self.rng = run, random.Random(seed)
+        self.run, self.world, self.rng = run, run.world, random.Random(seed)
         self.deeds = self.failures = 0
         self.held = []  # (descriptor, what it showed)
 
     def work(self):
-        deeds = [self.list, self.stat, self.read_json, self.read_json, self.read_bytes, self.read_bytes,
-                 self.by_id, self.link, self.search, self.unknown, self.hold, self.look_again, self.local,
-                 self.interrupted]
+        deeds = [self.list, self.stat, self.read_text, self.read_text, self.read_bytes, self.read_bytes,
+                 self.by_id, self.link, self.unknown, self.hold, self.look_again, self.local, self.interrupted]
+        if self.world.SEARCHES:
+            deeds.append(self.search)
         try:
             while self.run.lasts():
                 self.deeds += 1
@@ -63,30 +65,32 @@ class Reader:
             if took > waits * self.run.timeout + 1 + NOISE_S:
                 raise Problem(f"{function.__name__} {arguments} took {took:.2f} s")
 
-    def path(self, below="binders", suffix=""):
+    def path(self, below=None, suffix=""):
+        below = below or self.rng.choice((self.world.TOP, "files"))
         paths = [path for path in self.run.paths if path.startswith(below) and path.endswith(suffix)]
         return str(self.run.mount.path / self.rng.choice(paths)) if paths else str(self.run.mount / below)
 
     # --- Deeds ---
 
     def list(self):
-        names = self.call(3, os.listdir, os.path.dirname(self.path(self.rng.choice(("binders", "files")))))
+        names = self.call(3, os.listdir, os.path.dirname(self.path()))
         if names and len(set(names)) != len(names):
             raise Problem(f"a name is listed twice: {sorted(names)}")
 
     def stat(self):
-        self.call(2, os.stat, self.path(self.rng.choice(("binders", "files"))))
+        self.call(2, os.stat, self.path())
 
-    def judge_json(self, path, content):
-        try:
-            value = json.loads(content)
-        except ValueError:
-            raise Problem(f"{path} is no JSON: {content[:200]!r}") from None
-        if self.run.world.spoiled_ns:  # servers that send nonsense are shown as they are
-            return
-        with self.run.world.lock:
-            texts = self.run.world.texts["elements" if isinstance(value, list) else value["id"]]
-            if content not in texts:
+    def judge_text(self, path, content):
+        if path.endswith(".json"):
+            try:
+                json.loads(content.decode(errors="replace"))
+            except ValueError:
+                raise Problem(f"{path} is no JSON: {content[:200]!r}") from None
+            # Servers that send nonsense are shown as they are, and what no quiet point looks at may stay so.
+            if self.world.spoiled_ns or self.world.ever_spoiled and f"/{self.world.TOP}/" not in path:
+                return
+        with self.world.lock:
+            if content not in self.world.texts:
                 raise Problem(f"{path} never was so: {content[:2000]!r}")
 
     def open(self, waits, path):
@@ -108,11 +112,11 @@ class Reader:
             raise Problem(f"{path} has {len(content)} bytes, and says {size}")
         return None if piece is None else content
 
-    def read_json(self):
-        path = self.path("binders", ".json")
-        content = self.read_whole(path, 2)
+    def read_text(self):
+        path = self.path(*self.rng.choice(self.world.EXACT))
+        content = None if os.path.isdir(path) else self.read_whole(path, 2)
         if content is not None:
-            self.judge_json(path, content)
+            self.judge_text(path, content)
 
     def read_bytes(self):
         """Here and there in one open file: all of one version."""
@@ -137,12 +141,10 @@ class Reader:
             os.close(fd)
 
     def judge_bytes(self, path, possible, data, offset, length):
-        world = self.run.world
-        with world.lock:
+        with self.world.lock:
             if possible is None:
-                possible = [version for known in world.versions.values() for version in known]
-            possible = [version for version in possible
-                        if self.may_be(world.contents[version][offset:offset + length], data)]
+                possible = [body for bodies in self.world.bodies.values() for body in bodies]
+            possible = [body for body in possible if self.may_be(body[offset:offset + length], data)]
         if not possible:
             raise Problem(f"{path}: {len(data)} bytes at {offset} are of no version, or of two")
         return possible
@@ -153,30 +155,32 @@ class Reader:
         return right.startswith(data) and bool(data) == bool(right)
 
     def by_id(self):
-        with self.run.world.lock:
-            known = list(self.run.world.versions)
-        identity = self.rng.choice((*known, f"{GUID}0"))
-        path = str(self.run.mount / "by-id" / "documents" / f"{identity}.json")
-        content = self.read_whole(path, 1)
+        with self.world.lock:
+            known = list(self.world.bodies)
+        identity = self.rng.choice((*known, self.world.UNKNOWN_ID))
+        path = str(self.run.mount / "by-id" / self.world.OBJECTS / f"{identity}.json")
+        content = self.read_whole(path, 2)
         if content is not None:
-            self.judge_json(path, content)
+            self.judge_text(path, content)
 
     def link(self):
-        links = self.run.mount / "by-id" / "binders"
+        links = self.run.mount / "by-id" / self.world.LINKS
         names = self.call(1, os.listdir, links)
         if names:
-            target = self.call(1, os.readlink, links / self.rng.choice(names))
-            if target and not target.startswith("../../binders/"):
+            path = links / self.rng.choice(names)
+            target = self.call(1, os.readlink, path)
+            if target and not target.startswith(f"../../{self.world.TOP}/"):
                 raise Problem(f"a link to {target}")
+            self.call(3, os.listdir, path)
 
     def search(self):
-        query = self.run.mount / "search" / self.rng.choice(("ny", "samma", "a", "GLOBAL_Status=Archived"))
+        query = self.run.mount / "search" / self.rng.choice(self.world.SEARCHES)
         names = self.call(1, os.listdir, query)
         if names:
-            path = query / self.rng.choice(names)
+            path = str(query / self.rng.choice(names))
             content = self.read_whole(path, 1)
             if content is not None:
-                self.judge_json(path, content)
+                self.judge_text(path, content)
 
     def unknown(self):
         path = os.path.join(os.path.dirname(self.path()), self.rng.choice((".git", "nothing", "x" * 200)))
@@ -190,8 +194,8 @@ class Reader:
         """Keeps a file open; who has it open sees the same for ever."""
         if len(self.held) > 5:
             os.close(self.held.pop(0)[0])
-        path = self.path("binders", ".json")
-        fd = self.open(2, path)
+        path = self.path(*self.rng.choice(self.world.EXACT))
+        fd = None if os.path.isdir(path) else self.open(2, path)
         if fd is None:
             return
         content = self.call(1, os.pread, fd, 1 << 20, 0)
@@ -199,7 +203,7 @@ class Reader:
             os.close(fd)
             return
         self.held.append((fd, content))
-        self.judge_json(path, content)
+        self.judge_text(path, content)
 
     def look_again(self):
         if self.held:
@@ -221,7 +225,7 @@ class Reader:
         """A command that is ended while it may be waiting."""
         if self.rng.random() < 0.7:  # a process takes its time
             return
-        with subprocess.Popen(["cat", self.path(self.rng.choice(("binders", "files")))], stdin=subprocess.DEVNULL,
+        with subprocess.Popen(["cat", self.path()], stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(self.rng.uniform(0, 0.1))

@@ -6,6 +6,7 @@ category of a cycle stands at the top: any may, and `cut` says which ones do.
 
 import calendar
 import json
+import os
 import re
 import time
 
@@ -47,6 +48,17 @@ def cycles(truth):
         if at != ROOT:
             found.add(frozenset(path[path.index(at) :]))
     return found
+
+
+def cut_in(truth, mount):
+    """Which category of each cycle stands at the top of a mount."""
+    top = mount / "by-id/categories"
+    at_top = {identity for identity in os.listdir(top) if os.readlink(top / identity).count("/") == 3}
+    cut = set()
+    for cycle in cycles(truth):
+        assert len(cycle & at_top) == 1, (cycle, at_top)
+        cut |= cycle & at_top
+    return cut
 
 
 class Tree:

@@ -10,7 +10,8 @@ import pytest
 
 from inbenta_client import Inbenta
 from mounting import api_requests, mounted, read_tree, run, simulated, wait_until
-from reference_inbenta import Tree, cycles
+from pooling import outcome_of
+from reference_inbenta import Tree, cut_in
 
 PLAIN = ("--contents=150", "--categories=20", "--category-depth=4")
 ODD = ("--contents=120", "--odd-names", "--odd-numbers", "--odd-categories", "--ids=mixed")
@@ -19,17 +20,6 @@ WATCHFUL = ("ttl=0.2", "stale=0")
 
 def let_ttl_pass():
     time.sleep(0.25)
-
-
-def cut_in(sim, mount):
-    """Which category of each cycle stands at the top."""
-    at_top = {i for i in os.listdir(mount / "by-id/categories")
-              if os.readlink(mount / "by-id/categories" / i).count("/") == 3}
-    cut = set()
-    for cycle in cycles(sim.truth()):
-        assert len(cycle & at_top) == 1
-        cut |= cycle & at_top
-    return cut
 
 
 def contents(expected):
@@ -69,7 +59,7 @@ def test_the_tree_equals_the_truth_byte_for_byte(options):
         before = time.time_ns()
         os.listdir(mount / "knowledge")
         after = time.time_ns()
-        expected = Tree(sim.truth(), cut_in(sim, mount))
+        expected = Tree(sim.truth(), cut_in(sim.truth(), mount))
         # Sizes and times are known before anything is opened.
         for top, entries in ("knowledge", expected.knowledge), ("files", expected.files):
             for path, entry in entries.items():
@@ -144,7 +134,7 @@ def test_every_category_has_a_link_by_its_id(shared):
 
 def test_a_content_by_its_id_is_one_call_that_no_statistics_count():
     with simulated(*ODD, kind=Inbenta) as sim, mounted(sim) as mount:
-        expected = Tree(sim.truth(), cut_in(sim, mount))
+        expected = Tree(sim.truth(), cut_in(sim.truth(), mount))
         sim.control("POST", "/stats/reset")
         for identity, (path, *_) in list(expected.places.items())[:5]:
             assert (mount / f"by-id/contents/{identity}.json").read_bytes() == expected.knowledge[path].content
@@ -243,7 +233,7 @@ def test_categories_come_go_and_move():
         # A cycle, and out of it.
         sim.change("move_category", id=int(deep), parent=int(new["id"]))
         let_ttl_pass()
-        expected = Tree(sim.truth(), cut_in(sim, mount))
+        expected = Tree(sim.truth(), cut_in(sim.truth(), mount))
         assert not differences(read_tree(mount / "knowledge"), contents(expected.knowledge))
         sim.change("move_category", id=int(deep), parent=0)
         let_ttl_pass()
@@ -262,6 +252,28 @@ def test_an_open_answer_stays_what_it_was():
             assert os.fstat(file.fileno()).st_size == len(old)
             assert os.pread(file.fileno(), 1 << 20, 0) == old
         assert path.read_bytes() == b"<p>" + b"x" * 20000 + b"</p>"
+
+
+def test_an_answer_that_was_taken_away_stays_for_who_has_it_open():
+    with simulated(*PLAIN, kind=Inbenta) as sim, mounted(sim, *WATCHFUL) as mount:
+        expected = Tree(sim.truth())
+        identity = next(c["id"] for c in sim.truth()["contents"] if c["answer"])
+        path = mount / "files" / (expected.places[identity][0].removesuffix(".json") + ".html")
+        looked_at = os.open(path, os.O_PATH)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                old = os.pread(file.fileno(), 1 << 20, 0)
+                sim.change("modify_content", id=int(identity), text=None)
+                wait_until(lambda: not path.exists())
+                let_ttl_pass()
+                assert os.fstat(file.fileno()).st_size == len(old)
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                assert os.pread(file.fileno(), 1 << 20, 0) == old
+            let_ttl_pass()
+            assert outcome_of(lambda: os.fstat(looked_at))[0] == "ENOENT"
+        finally:
+            os.close(looked_at)
+        assert (mount / "knowledge" / expected.places[identity][0]).exists()
 
 
 def test_an_answer_is_held_once_however_often_it_is_open():

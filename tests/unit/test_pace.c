@@ -87,6 +87,20 @@ static void test_a_new_allowance_ends_it(void **state)
 }
 
 /* Answers overtake each other, and whole seconds make the same reset look like another. */
+/* The one for an hour left less for a moment. */
+static void test_what_is_used_up_for_a_minute_waits_for_no_hour(void **state)
+{
+	struct pace pace = {.trust = 0};
+
+	(void)state;
+	told(&pace, 40, false, 3600000, 1000);
+	told(&pace, 39, false, 3600000, 1000);
+	told(&pace, 38, false, 60000, 1000);
+	assert_int_equal(told(&pace, 0, true, 59000, 2000), 59000);
+	assert_int_equal(told(&pace, 99, false, 60000, 61000), 0);
+	assert_true(pace_allows(&pace, 50, 61000));
+}
+
 static void test_of_one_allowance_the_least_counts(void **state)
 {
 	struct pace pace = {.trust = 0};
@@ -261,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_told_counts_once_it_goes_down),
 		cmocka_unit_test(test_a_short_allowance_is_spread_and_one_used_up_waited_for),
 		cmocka_unit_test(test_a_new_allowance_ends_it),
+		cmocka_unit_test(test_what_is_used_up_for_a_minute_waits_for_no_hour),
 		cmocka_unit_test(test_of_one_allowance_the_least_counts),
 		cmocka_unit_test(test_what_goes_up_is_not_believed),
 		cmocka_unit_test(test_a_429_proves_it),
