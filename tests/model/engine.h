@@ -10,6 +10,7 @@
  *   libfuse        requests come from the schedule through the session's descriptor, answers are
  *                  looked at where they are given (session.c, kernel.c)
  *   the server     a small organisation that remembers all it ever was (world.c)
+ *   malloc         fails when a schedule says so (memory.c)
  *
  * A schedule is what one seed makes of them; it comes out the same each time. */
 #ifndef ENGINE_H
@@ -24,6 +25,8 @@
 
 #define COUNT(arr) (sizeof(arr) / sizeof((arr)[0]))
 #define NS_PER_MS  INT64_C(1000000)
+/* What failed is not tried again for a while. */
+#define FAILURES_LAST_MS 10000
 
 /* --- engine.c: the schedule --- */
 
@@ -62,6 +65,9 @@ extern uv_loop_t loop;
 extern uint64_t now_seq;
 /* Something failed since the last quiet point: old answers and errors may come. */
 extern bool troubled;
+/* An allocation has failed since then: as little is new, but ENOMEM is the only error that may come
+ * of it. */
+extern bool starved;
 /* The latest SIGHUP, on the clock that counts sleep and as a now_seq; 0: none. */
 extern int64_t hangup_ms;
 extern uint64_t hangup_seq;
@@ -76,6 +82,22 @@ static inline int64_t clock_boot_ms(void)
 }
 void clock_reset(void);
 int64_t clock_wall_ns(void); /* without moving it */
+
+/* --- memory.c --- */
+
+extern unsigned memory_one_of; /* of so many allocations one fails; 0: none */
+extern unsigned memory_until;  /* the one of that number fails, and no other; 0: none */
+extern unsigned memory_spared; /* while not 0, none does: the server is at work */
+/* When the latest failed, on the clock that counts sleep; and how many ever did. */
+extern int64_t memory_failed_ms;
+extern uint64_t memory_failures;
+void memory_init(void);
+void memory_plenty(void);
+/* Whether one fails here, in a part of the daemon that is not the real one. */
+bool memory_fails(void);
+/* For this program itself: never fail. */
+void *memory_get(size_t size);
+char *memory_get_text(const char *text);
 
 /* --- world.c: the server's truth --- */
 

@@ -94,7 +94,7 @@ static struct fuse_req *ask(struct fuse_req asked)
 		"lookup", "getattr", "readlink", "opendir", "readdirplus", "releasedir",
 		"open",	  "read",    "release",	 "statfs",  "forget",	   "interrupt",
 	};
-	struct fuse_req *req = malloc(sizeof(*req));
+	struct fuse_req *req = memory_get(sizeof(*req));
 
 	CHECK(request_count < REQUESTS_MAX, "the schedule is too long");
 	*req = asked;
@@ -269,7 +269,7 @@ static void take_bytes(struct fuse_req *req, const char *bytes, size_t len)
 	}
 	req->len = len;
 	if (req->keeps && len > 0) {
-		req->bytes = malloc(len);
+		req->bytes = memory_get(len);
 		memcpy(req->bytes, bytes, len);
 	}
 }

@@ -115,6 +115,10 @@ bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since)
 
 	if (troubled || key < 0)
 		return false;
+	if (starved) { /* what is old is shown, but nothing that never was */
+		*ret_since = 1;
+		return true;
+	}
 	if (asked_ms >= hangup_ms && since_ms < hangup_ms)
 		since_ms = hangup_ms; /* all that came before is forgotten */
 	CHECK(invariants_since(key, since_ms, req->asked_seq, ret_since),
@@ -275,6 +279,11 @@ void check_error(const struct fuse_req *req, int error)
 
 	if (error == EINTR) {
 		CHECK(req->interrupted, "EINTR for who was not interrupted");
+		return;
+	}
+	if (error == ENOMEM) {
+		CHECK(memory_failed_ms >= req->asked_boot_ms - FAILURES_LAST_MS,
+		      "ENOMEM, and no allocation has failed");
 		return;
 	}
 	while (i < COUNT(possible) && possible[i] != error)

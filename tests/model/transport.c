@@ -161,19 +161,25 @@ static void judge(struct http_transfer *transfer, const struct http_request *req
 
 static void answer_api(struct http_transfer *transfer)
 {
+	memory_spared++;
 	if (transfer->token < token_oldest)
 		transfer->status = 401;
 	else
 		transfer->status = world_answer(transfer->url + strlen(API), transfer->body,
 						&transfer->answer);
+	memory_spared--;
 }
 
 int http_send(struct http *http, const struct http_request *request, const struct secret *bearer,
 	      void (*done)(void *data, struct http_response *response), void *data,
 	      struct http_transfer **ret_transfer)
 {
-	struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+	struct http_transfer *transfer;
 
+	if (memory_fails())
+		return -ENOMEM;
+	memory_spared++;
+	transfer = calloc(1, sizeof(*transfer));
 	CHECK(transfer_count < TRANSFERS_MAX, "too many transfers");
 	*transfer = (struct http_transfer){
 		.http = http,
@@ -199,6 +205,7 @@ int http_send(struct http *http, const struct http_request *request, const struc
 	       http->kind == HTTP_STORAGE && request->headers[0] ? request->headers[0] : "");
 	if (bearer && rng_percent(50))
 		answer_api(transfer); /* the truth as it is now; the answer takes its time */
+	memory_spared--;
 	*ret_transfer = transfer;
 	return 0;
 }
@@ -236,7 +243,9 @@ static void end_with_text(struct http_transfer *transfer, int status, int64_t re
 					 .body = BUF_INIT(HTTP_BODY_MAX)};
 
 	response.head.status = status;
+	memory_spared++;
 	buf_append_str(&response.body, text);
+	memory_spared--;
 	end(transfer, &response);
 }
 
@@ -390,6 +399,10 @@ bool transport_answer(unsigned index, enum outcome outcome)
 
 	action("answer %d to %s", (int)outcome, transfer->url);
 	troubled = troubled || outcome != OUTCOME_RIGHT;
+	if (!transfer->sink && memory_fails()) { /* for the body */
+		end_with_error(transfer, -ENOMEM);
+		return false;
+	}
 	switch (outcome) {
 	case OUTCOME_ERROR:
 		end_with_error(transfer, RNG_PICK(errors));
