@@ -88,7 +88,7 @@ int64_t clock_wall_ns(void); /* without moving it */
 extern unsigned memory_one_of; /* of so many allocations one fails; 0: none */
 extern unsigned memory_until;  /* the one of that number fails, and no other; 0: none */
 extern unsigned memory_spared; /* while not 0, none does: the server is at work */
-/* When the latest failed, on the clock that counts sleep; and how many ever did. */
+/* When the latest failed, in clock_ms; and how many ever did. */
 extern int64_t memory_failed_ms;
 extern uint64_t memory_failures;
 void memory_init(void);

@@ -119,7 +119,7 @@ bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since)
 		*ret_since = 1;
 		return true;
 	}
-	if (asked_ms >= hangup_ms && since_ms < hangup_ms)
+	if (req->asked_seq >= hangup_seq && since_ms < hangup_ms)
 		since_ms = hangup_ms; /* all that came before is forgotten */
 	CHECK(invariants_since(key, since_ms, req->asked_seq, ret_since),
 	      "key %d: a listing is shown that is older than ttl and stale allow", key);
@@ -282,7 +282,7 @@ void check_error(const struct fuse_req *req, int error)
 		return;
 	}
 	if (error == ENOMEM) {
-		CHECK(memory_failed_ms >= req->asked_boot_ms - FAILURES_LAST_MS,
+		CHECK(memory_failed_ms >= req->asked_ms - config.timeout_ms - FAILURES_LAST_MS,
 		      "ENOMEM, and no allocation has failed");
 		return;
 	}
