@@ -332,7 +332,7 @@ static enum outcome pick_outcome(void)
 {
 	if (!rng_percent(fault_percent))
 		return OUTCOME_RIGHT;
-	return (enum outcome)(1 + rng_below(OUTCOMES - 1));
+	return (enum outcome)(1 + rng_below((storage.lies ? OUTCOMES : OUTCOMES_USUAL) - 1));
 }
 
 /* Timers stand still meanwhile, and so do those of the transport. Deadlines pass. */
@@ -371,6 +371,8 @@ static void step(void)
 	now_seq++;
 	if (may_starve && rng_percent(15))
 		change_memory();
+	if (storage.swaps && rng_percent(15))
+		world_swap();
 	if (what < 40)
 		kernel_ask();
 	else if (what < 75) {
@@ -404,6 +406,7 @@ static void on_alarm(int number)
 static void pick_troubles(void)
 {
 	may_starve = rng_percent(35);
+	storage_pick();
 	memory_failed_ms = INT64_MIN / 2;
 }
 
@@ -503,7 +506,6 @@ int main(int argc, char **argv)
 	       " answers, %" PRIu64 " quiet points, %" PRIu64 " evictions, %" PRIu64
 	       " allocations failed\n",
 	       totals.schedules, (double)totals.schedules / real_seconds(CLOCK_PROCESS_CPUTIME_ID),
-	       totals.steps, totals.answers, totals.compared, totals.evictions,
-	       memory_failures);
+	       totals.steps, totals.answers, totals.compared, totals.evictions, memory_failures);
 	return 0;
 }

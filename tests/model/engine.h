@@ -6,7 +6,7 @@
  *   the clock      clock_gettime() stands before the C library's, also for libuv: time passes when
  *                  a schedule says so, from timer to timer (clock.c)
  *   http.c         each request waits until a schedule answers it: rightly, wrongly, late or never
- *                  (transport.c)
+ *                  (transport.c, storage.c)
  *   libfuse        requests come from the schedule through the session's descriptor, answers are
  *                  looked at where they are given (session.c, kernel.c)
  *   the server     a small organisation that remembers all it ever was (world.c)
@@ -157,9 +157,15 @@ void world_print_elements(int binder, char text[TEXT_MAX]);
 int world_binder_of(const char *id);
 int world_document_of(const char *id);
 
+/* Storage may have other bytes of a version all at once, against what the API promises. */
+#define GENERATIONS    3
 #define WORLD_SIZE_MAX 70000
-size_t world_size(int document, unsigned version);
-const char *world_bytes(int document, unsigned version);
+#define WORLD_SLACK    2000 /* more bytes that may be sent after the last */
+void world_swap(void);
+/* How many a version has had so far; the last is what storage sends. */
+unsigned world_generations(int document, unsigned version);
+size_t world_size(int document, unsigned version, unsigned generation);
+const char *world_bytes(int document, unsigned version, unsigned generation);
 
 /* A right answer. `target` is path and query below the API. Returns the status. */
 int world_answer(const char *target, const char *body, struct buf *out);
@@ -176,6 +182,9 @@ enum outcome {
 	OUTCOME_REFUSED, /* of a token request: invalid_client */
 	OUTCOME_NONSENSE,
 	OUTCOME_CUT, /* half of the body */
+	OUTCOMES_USUAL,
+	OUTCOME_MISLED = OUTCOMES_USUAL, /* at storage: a redirect */
+	OUTCOME_LIE,			 /* and bytes that are not what was asked for */
 	OUTCOMES
 };
 
@@ -192,6 +201,28 @@ void transport_expire(void);
 void transport_revoke(void);
 /* SIGHUP: the client may ask again at once. */
 void transport_forget(void);
+
+/* --- storage.c --- */
+
+#define STORAGE_PLAIN "http://127.0.0.1"
+#define STORAGE_TLS   "https://storage.test"
+
+/* What kind of storage a schedule meets; all are good ones but for `lies` and `swaps`. */
+extern struct storage {
+	enum storage_kind {
+		STORAGE_RANGES,
+		STORAGE_WHOLE,	/* knows no ranges */
+		STORAGE_STREAM, /* nor lengths */
+		STORAGE_KINDS
+	} kind;
+	unsigned hops; /* redirects from the link to the bytes */
+	bool has_etags;
+	bool bare_416; /* without a total */
+	bool swaps;    /* generations */
+	bool lies;     /* OUTCOME_MISLED, OUTCOME_LIE */
+	const char *scheme_and_host;
+} storage;
+void storage_pick(void);
 
 /* --- kernel.c --- */
 

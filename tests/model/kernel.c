@@ -82,6 +82,7 @@ static struct khandle *handle_new(const struct fuse_req *req, uint64_t fh)
 		.id = req->id,
 		.fh = fh,
 		.place = req->place,
+		.generations = (1u << GENERATIONS) - 1,
 	};
 	return handle;
 }

@@ -152,12 +152,23 @@ static size_t text_size(const struct place *place, const struct state *state)
 	return strlen(text) + 1;
 }
 
+/* A bit for each that has that size. */
+static unsigned generations_of_size(const struct place *place, const struct state *state,
+				    size_t size)
+{
+	unsigned found = 0;
+
+	for (unsigned g = 0; g < world_generations(place->document, state->version); g++)
+		found |= (world_size(place->document, state->version, g) == size) << g;
+	return found;
+}
+
 static bool has_size(const struct place *place, const struct state *state, off_t size)
 {
 	if (place->type != PLACE_DOCUMENT)
 		return true;
 	if (place->view == LISTING_VIEW_CONTENT) /* 0: not known yet */
-		return size == 0 || (size_t)size == world_size(place->document, state->version);
+		return size == 0 || generations_of_size(place, state, (size_t)size);
 	return (size_t)size == text_size(place, state);
 }
 
@@ -328,15 +339,15 @@ uint32_t candidates_of(const struct fuse_req *req)
 }
 
 /* What a file shows or holds in a state, from an offset on; `text` may hold it. */
-static const char *bytes_of(const struct place *place, const struct state *state, off_t offset,
-			    size_t *len, char text[TEXT_MAX])
+static const char *bytes_of(const struct place *place, const struct state *state,
+			    unsigned generation, off_t offset, size_t *len, char text[TEXT_MAX])
 {
 	const char *bytes = text;
 	size_t size;
 
 	if (place->view == LISTING_VIEW_CONTENT) {
-		size = world_size(place->document, state->version);
-		bytes = world_bytes(place->document, state->version);
+		size = world_size(place->document, state->version, generation);
+		bytes = world_bytes(place->document, state->version, generation);
 	} else {
 		world_print_document(place->document, state, text);
 		size = strlen(text) + 1;
@@ -349,23 +360,56 @@ static const char *bytes_of(const struct place *place, const struct state *state
 	return bytes + offset;
 }
 
+/* Of those that an open file may be in: a bit for each generation of a state that has these bytes.
+ */
+static unsigned generations_of_bytes(const struct khandle *handle, const struct state *state,
+				     const char *bytes, size_t len, off_t offset, size_t asked)
+{
+	const struct place *place = &handle->place;
+	unsigned count = place->view == LISTING_VIEW_CONTENT
+				 ? world_generations(place->document, state->version)
+				 : 1;
+	unsigned found = 0;
+
+	for (unsigned g = 0; g < count; g++) {
+		char text[TEXT_MAX];
+		size_t right_len = asked;
+		const char *right = bytes_of(place, state, g, offset, &right_len, text);
+
+		if (right_len == len && (len == 0 || memcmp(right, bytes, len) == 0))
+			found |= 1u << g;
+	}
+	return found & handle->generations;
+}
+
+/* Of the states that an open file may be in those stay of which there are generations here. */
+static void narrow(struct khandle *handle, const unsigned generations[STATES_MAX])
+{
+	unsigned all = 0;
+
+	for (unsigned i = 0; i < STATES_MAX; i++) {
+		if (!(handle->candidates & UINT32_C(1) << i))
+			continue;
+		all |= generations[i];
+		if (!generations[i])
+			handle->candidates &= ~(UINT32_C(1) << i);
+	}
+	handle->generations &= all;
+}
+
 void check_bytes(struct khandle *handle, const char *bytes, size_t len, off_t offset, size_t asked)
 {
 	const struct object *object = &world.documents[handle->place.document];
+	unsigned generations[STATES_MAX] = {0};
 
 	if (handle->place.type != PLACE_DOCUMENT)
 		return;
 	for (unsigned i = 0; i < object->count; i++) {
-		char text[TEXT_MAX];
-		const char *right;
-		size_t right_len = asked;
-
-		if (!(handle->candidates & UINT32_C(1) << i))
-			continue;
-		right = bytes_of(&handle->place, &object->states[i], offset, &right_len, text);
-		if (right_len != len || (len > 0 && memcmp(right, bytes, len) != 0))
-			handle->candidates &= ~(UINT32_C(1) << i);
+		if (handle->candidates & UINT32_C(1) << i)
+			generations[i] = generations_of_bytes(handle, &object->states[i], bytes,
+							      len, offset, asked);
 	}
+	narrow(handle, generations);
 	CHECK(handle->candidates, "bytes of document %d at %lld are of no version, or of two",
 	      handle->place.document, (long long)offset);
 }
@@ -373,17 +417,20 @@ void check_bytes(struct khandle *handle, const char *bytes, size_t len, off_t of
 void check_size(struct khandle *handle, off_t size)
 {
 	const struct object *object = &world.documents[handle->place.document];
+	unsigned generations[STATES_MAX] = {0};
 
 	if (handle->place.type != PLACE_DOCUMENT)
 		return;
 	for (unsigned i = 0; i < object->count; i++) {
 		const struct state *state = &object->states[i];
 
-		if (handle->place.view == LISTING_VIEW_CONTENT
-			    ? world_size(handle->place.document, state->version) != (size_t)size
-			    : text_size(&handle->place, state) != (size_t)size)
-			handle->candidates &= ~(UINT32_C(1) << i);
+		if (handle->place.view == LISTING_VIEW_CONTENT)
+			generations[i] = generations_of_size(&handle->place, state, (size_t)size) &
+					 handle->generations;
+		else
+			generations[i] = text_size(&handle->place, state) == (size_t)size;
 	}
+	narrow(handle, generations);
 	CHECK(handle->candidates, "size %lld of an open file is that of no version, or of another",
 	      (long long)size);
 }
