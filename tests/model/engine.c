@@ -412,6 +412,7 @@ static void pick_troubles(void)
 
 static void run_schedule(uint64_t number)
 {
+	unsigned steps_max;
 	unsigned rounds;
 
 	alarm(SCHEDULE_MAX_S);
@@ -434,8 +435,10 @@ static void run_schedule(uint64_t number)
 	kernel_compare_reset();
 	invariants_reset();
 	start();
+	/* Until bytes change between two looks at them much must have been done. */
+	steps_max = storage.swaps && config.content ? 120 : 40;
 	for (rounds = 1 + rng_below(2); rounds > 0; rounds--) {
-		for (unsigned steps = 5 + rng_below(40); steps > 0; steps--)
+		for (unsigned steps = 5 + rng_below(steps_max); steps > 0; steps--)
 			step();
 		settle();
 		if (rng_percent(60))

@@ -159,7 +159,7 @@ int world_document_of(const char *id);
 
 /* Storage may have other bytes of a version all at once, against what the API promises. */
 #define GENERATIONS    3
-#define WORLD_SIZE_MAX 70000
+#define WORLD_SIZE_MAX 700000
 #define WORLD_SLACK    2000 /* more bytes that may be sent after the last */
 void world_swap(void);
 /* How many a version has had so far; the last is what storage sends. */
@@ -219,6 +219,7 @@ extern struct storage {
 	bool has_etags;
 	bool bare_416; /* without a total */
 	bool swaps;    /* generations */
+	int latest;    /* document that was asked for */
 	bool lies;     /* OUTCOME_MISLED, OUTCOME_LIE */
 	const char *scheme_and_host;
 } storage;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ENTRIES_MAX 64
-#define READ_MAX    100000
+#define READ_MAX    (WORLD_SIZE_MAX + 1)
 
 struct entry {
 	char name[64];

@@ -60,6 +60,7 @@ void storage_judge(struct http_transfer *transfer, const char *header)
 		       strncmp(transfer->url + len, "/s/", 3) == 0),
 	      "a request to another storage: %s", transfer->url);
 	read_address(transfer, &document, &version, &hop);
+	storage.latest = document;
 	CHECK(hop <= HOPS_MAX, "redirect %u is followed", hop);
 	if (!header)
 		return;

@@ -182,10 +182,15 @@ static unsigned mix(int document, unsigned version)
 /* Without ETags only another length tells that the bytes are others. */
 size_t world_size(int document, unsigned version, unsigned generation)
 {
-	static const size_t sizes[] = {0, 1, 17, 300, 300, 300, 4096, 5000, 5000, WORLD_SIZE_MAX};
+	static const size_t sizes[] = {0, 1, 17, 300, 300, 300, 4096, 5000, 5000, 70000};
+
+	/* More than what comes by one request, whose ranges may be of two generations. */
+	static const size_t swapped_sizes[] = {300, 5000, 66000, 600000, 600000, WORLD_SIZE_MAX};
 
 	generation = storage.has_etags ? generation / 2 : generation * 3;
-	return sizes[(mix(document, version) + generation) % COUNT(sizes)];
+	generation += mix(document, version);
+	return storage.swaps ? swapped_sizes[generation % COUNT(swapped_sizes)]
+			     : sizes[generation % COUNT(sizes)];
 }
 
 /* All bytes are from one text, each version's from another place on. */
@@ -207,7 +212,7 @@ unsigned world_generations(int document, unsigned version)
 
 void world_swap(void)
 {
-	int document = (int)rng_below(DOCUMENTS);
+	int document = rng_percent(70) ? storage.latest : (int)rng_below(DOCUMENTS);
 	unsigned version = world_now(&world.documents[document])->version;
 	unsigned generation = world_generations(document, version);
 
