@@ -332,7 +332,9 @@ static enum outcome pick_outcome(void)
 {
 	if (!rng_percent(fault_percent))
 		return OUTCOME_RIGHT;
-	return (enum outcome)(1 + rng_below((storage.lies ? OUTCOMES : OUTCOMES_USUAL) - 1));
+	if (storage.lies && rng_percent(60))
+		return rng_percent(30) ? OUTCOME_MISLED : OUTCOME_LIE;
+	return (enum outcome)(1 + rng_below(OUTCOMES_USUAL - 1));
 }
 
 /* Timers stand still meanwhile, and so do those of the transport. Deadlines pass. */

@@ -308,6 +308,9 @@ void check_error(const struct fuse_req *req, int error)
 			return;
 		if (req->ask == ASK_LOOKUP)
 			check_missing(req, 0);
+		else if (req->ask == ASK_READ) /* no listing says so, but who was to give a link */
+			CHECK(!stood_since(&req->place, 1),
+			      "bytes are gone, and their document not");
 		else if (may_tell_since(key, req, &since))
 			CHECK(!is_certain(&req->place, since) || !stood_since(&req->place, since),
 			      "error %d for what was there since %" PRIu64, error, since);

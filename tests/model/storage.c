@@ -19,7 +19,8 @@ void storage_pick(void)
 	storage = (struct storage){.scheme_and_host = STORAGE_PLAIN};
 	if (!rng_percent(40))
 		return;
-	storage.kind = (enum storage_kind)rng_below(STORAGE_KINDS);
+	if (rng_percent(50))
+		storage.kind = (enum storage_kind)rng_below(STORAGE_KINDS);
 	storage.hops = rng_percent(50) ? 0 : 1 + rng_below(HOPS_MAX);
 	storage.lies = rng_percent(50);
 	storage.swaps = rng_percent(50);
