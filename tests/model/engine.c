@@ -37,6 +37,7 @@ struct daemon engine;
 uv_loop_t loop;
 uint64_t now_seq;
 bool troubled;
+bool was_troubled;
 bool starved;
 int64_t hangup_ms;
 uint64_t hangup_seq;
@@ -319,6 +320,7 @@ static void be_quiet(void)
 	wait_well(config.ttl_ms + config.stale_ms + FAILURES_LAST_MS);
 	run_well(is_calm);
 	action("compare");
+	was_troubled = was_troubled || troubled;
 	troubled = false;
 	starved = false;
 	kernel_compare();
@@ -426,6 +428,7 @@ static void run_schedule(uint64_t number)
 	clock_reset();
 	now_seq = 1;
 	troubled = false;
+	was_troubled = false;
 	starved = false;
 	hangup_ms = 0;
 	hangup_seq = 0;

@@ -65,6 +65,8 @@ extern uv_loop_t loop;
 extern uint64_t now_seq;
 /* Something failed since the last quiet point: old answers and errors may come. */
 extern bool troubled;
+/* Or before that: what is shown for want of newer may be of then. */
+extern bool was_troubled;
 /* An allocation has failed since then: as little is new, but ENOMEM is the only error that may come
  * of it. */
 extern bool starved;
