@@ -313,6 +313,13 @@ static void part_unsatisfied(struct part *part, const struct http_response *resp
 		part_again(part, 0);
 		return;
 	}
+	/* It had it before. Kept, the size would have all who come ask for what is not there. */
+	if (part->pos > 0 && content->size_known) {
+		content_break(content,
+			      "storage changed its length while it was read: open it anew");
+		content_wake(content);
+		return;
+	}
 	part_fail(part, -EBADMSG, response, "storage does not have that range");
 }
 

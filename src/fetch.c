@@ -400,7 +400,8 @@ int fetch_missed_deadline(struct fetch *fetch, int64_t since_ms)
 	if (!failure.error)
 		failure.error = -ETIMEDOUT;
 	/* No answer at all in that time; with some, the resource is merely large. */
-	if (failure.error != -EBUSY && fetcher->breaker.succeeded_ms < since_ms)
+	if (failure.error != -EBUSY && failure.error != -ENOMEM &&
+	    fetcher->breaker.succeeded_ms < since_ms)
 		fetcher_note_failure(fetcher, since_ms, failure.error);
 	note(fetch, &failure, "not here within timeout=; it is still being fetched");
 	return failure.error;

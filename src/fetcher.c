@@ -344,7 +344,8 @@ static void on_token_changed(void *data)
 		/* Failures to get one are over; "refused" is what users must be told now. */
 		fetcher_note_success(fetcher);
 	}
-	if (state == TOKEN_BACKING_OFF && error != -EBUSY && token_life_ms(fetcher->token) == 0)
+	if (state == TOKEN_BACKING_OFF && error != -EBUSY && error != -ENOMEM &&
+	    token_life_ms(fetcher->token) == 0)
 		fetcher_note_failure(fetcher, loop_now_ms(), error);
 	fetcher_wake(fetcher);
 }

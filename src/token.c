@@ -154,7 +154,9 @@ static void failed(struct token *token, int error, const struct http_response *r
 		enter(token, TOKEN_REFUSED, TOKEN_REFUSED_MS);
 		return;
 	}
-	token->backoff_ms = token->backoff_ms ? token->backoff_ms * 2 : BACKOFF_MIN_MS;
+	/* Want of memory is not the server's: it needs no rest from that. */
+	token->backoff_ms =
+		token->backoff_ms && error != -ENOMEM ? token->backoff_ms * 2 : BACKOFF_MIN_MS;
 	if (token->backoff_ms > BACKOFF_MAX_MS)
 		token->backoff_ms = BACKOFF_MAX_MS;
 	wait_ms = loop_jitter_ms(token->backoff_ms);

@@ -159,8 +159,10 @@ int tree_lookup_query(struct tree *tree, struct resource *inside, struct node **
 		error = node_new(tree, inside->ino, 0, NODE_DIR, NULL, inside, &node);
 	else if (node->dir->inside != inside)
 		error = -EBADMSG;
-	if (error)
+	if (error) {
+		tree_resource_maybe_free(inside); /* made for this look alone, perhaps */
 		return error;
+	}
 	node->lookups++;
 	*ret_node = node;
 	return 0;

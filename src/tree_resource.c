@@ -223,6 +223,19 @@ static bool is_spared(const struct resource *resource)
 	return resource == top || !next || (next == top && !TAILQ_NEXT(next, lru));
 }
 
+/* Without memory for what must stay of it, all of it stays: the next time there may be some. */
+static void evict_one(struct resource *resource)
+{
+	if (is_lasting(resource)) {
+		resource->husk = listing_husk(resource->listing);
+		if (!resource->husk)
+			return;
+	}
+	drop_listing(resource);
+	resource->tree->counters.evictions++;
+	tree_resource_maybe_free(resource);
+}
+
 /* Keeps memory under its cap by dropping whole listings, least recently used first. Those that
  * somebody is about to be answered from stay. What is still being fetched counts too. */
 static void evict(struct tree *tree, const struct resource *keep)
@@ -236,11 +249,7 @@ static void evict(struct tree *tree, const struct resource *keep)
 		if (resource != keep && !resource->fetch && !is_awaited(resource) &&
 		    resource->listing->references == 1 &&
 		    (bytes_held(tree) > tree->memory || !is_spared(resource))) {
-			if (is_lasting(resource))
-				resource->husk = listing_husk(resource->listing);
-			drop_listing(resource);
-			tree->counters.evictions++;
-			tree_resource_maybe_free(resource);
+			evict_one(resource);
 		}
 		resource = next;
 	}

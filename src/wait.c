@@ -67,11 +67,16 @@ static void on_deadline(uv_timer_t *timer);
 static void set_timer(struct wait_room *room)
 {
 	struct waiter *first = TAILQ_FIRST(&room->waiters);
+	int64_t left_ms = first ? first->deadline_ms - loop_now_ms() : 0;
 
-	if (first)
-		loop_timer_start(&room->timer, on_deadline, first->deadline_ms - loop_now_ms());
-	else
+	if (left_ms < 1)
+		left_ms = 1;
+	if (!first)
 		uv_timer_stop(&room->timer);
+	/* Else each who comes to wait would put off by 1 ms who is due already. */
+	else if (!uv_is_active((uv_handle_t *)&room->timer) ||
+		 uv_timer_get_due_in(&room->timer) > (uint64_t)left_ms)
+		loop_timer_start(&room->timer, on_deadline, left_ms);
 }
 
 static void on_deadline(uv_timer_t *timer)

@@ -29,8 +29,6 @@
 /* The server is well for so long at most before all must be well. */
 #define CALM_WITHIN_MS (20 * 60 * 1000)
 #define CALM_STEP_MS   1000
-/* What failed is not tried again for a while. */
-#define FAILURES_LAST_MS 10000
 /* Listings that are being built or read may be beside those that count. */
 #define MEMORY_SLACK 16384
 
@@ -39,12 +37,15 @@ struct daemon engine;
 uv_loop_t loop;
 uint64_t now_seq;
 bool troubled;
+bool was_troubled;
+bool starved;
 int64_t hangup_ms;
 uint64_t hangup_seq;
 
 static uint64_t seed;
 static uint64_t rng_state;
 static unsigned fault_percent;
+static bool may_starve;
 static struct totals {
 	uint64_t schedules;
 	uint64_t steps;
@@ -128,7 +129,9 @@ static void set_secret(void)
 {
 	struct secret secret = {NULL, 0};
 
+	memory_spared++; /* who cannot read it keeps the one there was: main.c's affair */
 	CHECK(secret_set(&secret, "client-secret", strlen("client-secret")) == 0, "no memory");
+	memory_spared--;
 	fetcher_renew(engine.fetcher, &secret);
 	secret_fini(&secret);
 }
@@ -310,13 +313,16 @@ static void wait_well(int64_t ms)
 static void be_quiet(void)
 {
 	action("quiet");
+	memory_plenty();
 	if (token_state(fetcher_token(engine.fetcher)) == TOKEN_REFUSED)
 		hang_up(); /* as its text says; or five minutes */
 	run_well(is_calm);
 	wait_well(config.ttl_ms + config.stale_ms + FAILURES_LAST_MS);
 	run_well(is_calm);
 	action("compare");
+	was_troubled = was_troubled || troubled;
 	troubled = false;
+	starved = false;
 	kernel_compare();
 	CHECK(!troubled, "there is trouble, and nothing is wrong");
 	CHECK(listing_bytes_alive() <= config_memory_listings(&config) + MEMORY_SLACK,
@@ -328,7 +334,9 @@ static enum outcome pick_outcome(void)
 {
 	if (!rng_percent(fault_percent))
 		return OUTCOME_RIGHT;
-	return (enum outcome)(1 + rng_below(OUTCOMES - 1));
+	if (storage.lies && rng_percent(60))
+		return rng_percent(30) ? OUTCOME_MISLED : OUTCOME_LIE;
+	return (enum outcome)(1 + rng_below(OUTCOMES_USUAL - 1));
 }
 
 /* Timers stand still meanwhile, and so do those of the transport. Deadlines pass. */
@@ -340,6 +348,23 @@ static void sleep_for(int64_t ms)
 	clock_asleep_ms += ms;
 }
 
+/* One allocation of the next ones fails, or some do, or all, until it is over. */
+static void change_memory(void)
+{
+	static const unsigned ones_of[] = {1, 2, 5, 20, 100};
+
+	if (memory_one_of || memory_until) {
+		memory_plenty();
+		action("memory is back");
+	} else if (rng_percent(50)) {
+		memory_until = 1 + rng_below(60);
+		action("allocation %u fails", memory_until);
+	} else {
+		memory_one_of = RNG_PICK(ones_of);
+		action("one of %u allocations fails", memory_one_of);
+	}
+}
+
 static void step(void)
 {
 	static const int64_t waits_ms[] = {1, 1, 5, 20, 100, 450, 1000, 3000, 10000, 61000};
@@ -348,6 +373,10 @@ static void step(void)
 
 	totals.steps++;
 	now_seq++;
+	if (may_starve && rng_percent(15))
+		change_memory();
+	if (storage.swaps && rng_percent(15))
+		world_swap();
 	if (what < 40)
 		kernel_ask();
 	else if (what < 75) {
@@ -376,17 +405,31 @@ static void on_alarm(int number)
 	fail("the schedule does not come to its end");
 }
 
+/* What a schedule may meet beside: from numbers of its own, so that without them it is what it
+ * always was. */
+static void pick_troubles(void)
+{
+	may_starve = rng_percent(35);
+	storage_pick();
+	memory_failed_ms = INT64_MIN / 2;
+}
+
 static void run_schedule(uint64_t number)
 {
+	unsigned steps_max;
 	unsigned rounds;
 
 	alarm(SCHEDULE_MAX_S);
 	seed = number;
+	rng_state = (number + 1) * UINT64_C(0xD1B54A32D192ED03);
+	pick_troubles();
 	rng_state = (number + 1) * UINT64_C(0x9E3779B97F4A7C15);
 	srandom((unsigned)number);
 	clock_reset();
 	now_seq = 1;
 	troubled = false;
+	was_troubled = false;
+	starved = false;
 	hangup_ms = 0;
 	hangup_seq = 0;
 	action_count = 0;
@@ -397,14 +440,17 @@ static void run_schedule(uint64_t number)
 	kernel_compare_reset();
 	invariants_reset();
 	start();
+	/* Until bytes change between two looks at them much must have been done. */
+	steps_max = storage.swaps && config.content ? 120 : 40;
 	for (rounds = 1 + rng_below(2); rounds > 0; rounds--) {
-		for (unsigned steps = 5 + rng_below(40); steps > 0; steps--)
+		for (unsigned steps = 5 + rng_below(steps_max); steps > 0; steps--)
 			step();
 		settle();
 		if (rng_percent(60))
 			be_quiet();
 	}
 	if (rng_percent(50)) {
+		memory_plenty();
 		run_well(is_calm);
 		kernel_drop_all();
 		CHECK(tree_counters(engine.tree)->nodes == 0, "%llu nodes are left",
@@ -412,6 +458,7 @@ static void run_schedule(uint64_t number)
 	}
 	totals.evictions += tree_counters(engine.tree)->evictions;
 	end();
+	memory_plenty();
 	totals.schedules++;
 }
 
@@ -434,6 +481,7 @@ int main(int argc, char **argv)
 	unsigned long long schedules = 0;
 	uint64_t next = 0;
 
+	memory_init();
 	log_init(LOG_LEVEL_ERROR, LOG_TARGET_STDERR);
 	signal(SIGALRM, on_alarm);
 	if (uv_loop_init(&loop) || getrandom(&next, 6, 0) != 6)
@@ -463,8 +511,9 @@ int main(int argc, char **argv)
 	kernel_reset();
 	uv_loop_close(&loop);
 	printf("%" PRIu64 " schedules, %.0f a second of processor time; %" PRIu64 " steps, %" PRIu64
-	       " answers, %" PRIu64 " quiet points, %" PRIu64 " evictions\n",
+	       " answers, %" PRIu64 " quiet points, %" PRIu64 " evictions, %" PRIu64
+	       " allocations failed\n",
 	       totals.schedules, (double)totals.schedules / real_seconds(CLOCK_PROCESS_CPUTIME_ID),
-	       totals.steps, totals.answers, totals.compared, totals.evictions);
+	       totals.steps, totals.answers, totals.compared, totals.evictions, memory_failures);
 	return 0;
 }

@@ -6,10 +6,11 @@
  *   the clock      clock_gettime() stands before the C library's, also for libuv: time passes when
  *                  a schedule says so, from timer to timer (clock.c)
  *   http.c         each request waits until a schedule answers it: rightly, wrongly, late or never
- *                  (transport.c)
+ *                  (transport.c, storage.c)
  *   libfuse        requests come from the schedule through the session's descriptor, answers are
  *                  looked at where they are given (session.c, kernel.c)
  *   the server     a small organisation that remembers all it ever was (world.c)
+ *   malloc         fails when a schedule says so (memory.c)
  *
  * A schedule is what one seed makes of them; it comes out the same each time. */
 #ifndef ENGINE_H
@@ -24,6 +25,8 @@
 
 #define COUNT(arr) (sizeof(arr) / sizeof((arr)[0]))
 #define NS_PER_MS  INT64_C(1000000)
+/* What failed is not tried again for a while. */
+#define FAILURES_LAST_MS 10000
 
 /* --- engine.c: the schedule --- */
 
@@ -62,6 +65,11 @@ extern uv_loop_t loop;
 extern uint64_t now_seq;
 /* Something failed since the last quiet point: old answers and errors may come. */
 extern bool troubled;
+/* Or before that: what is shown for want of newer may be of then. */
+extern bool was_troubled;
+/* An allocation has failed since then: as little is new, but ENOMEM is the only error that may come
+ * of it. */
+extern bool starved;
 /* The latest SIGHUP, on the clock that counts sleep and as a now_seq; 0: none. */
 extern int64_t hangup_ms;
 extern uint64_t hangup_seq;
@@ -76,6 +84,22 @@ static inline int64_t clock_boot_ms(void)
 }
 void clock_reset(void);
 int64_t clock_wall_ns(void); /* without moving it */
+
+/* --- memory.c --- */
+
+extern unsigned memory_one_of; /* of so many allocations one fails; 0: none */
+extern unsigned memory_until;  /* the one of that number fails, and no other; 0: none */
+extern unsigned memory_spared; /* while not 0, none does: the server is at work */
+/* When the latest failed, in clock_ms; and how many ever did. */
+extern int64_t memory_failed_ms;
+extern uint64_t memory_failures;
+void memory_init(void);
+void memory_plenty(void);
+/* Whether one fails here, in a part of the daemon that is not the real one. */
+bool memory_fails(void);
+/* For this program itself: never fail. */
+void *memory_get(size_t size);
+char *memory_get_text(const char *text);
 
 /* --- world.c: the server's truth --- */
 
@@ -135,9 +159,15 @@ void world_print_elements(int binder, char text[TEXT_MAX]);
 int world_binder_of(const char *id);
 int world_document_of(const char *id);
 
-#define WORLD_SIZE_MAX 70000
-size_t world_size(int document, unsigned version);
-const char *world_bytes(int document, unsigned version);
+/* Storage may have other bytes of a version all at once, against what the API promises. */
+#define GENERATIONS    3
+#define WORLD_SIZE_MAX 700000
+#define WORLD_SLACK    2000 /* more bytes that may be sent after the last */
+void world_swap(void);
+/* How many a version has had so far; the last is what storage sends. */
+unsigned world_generations(int document, unsigned version);
+size_t world_size(int document, unsigned version, unsigned generation);
+const char *world_bytes(int document, unsigned version, unsigned generation);
 
 /* A right answer. `target` is path and query below the API. Returns the status. */
 int world_answer(const char *target, const char *body, struct buf *out);
@@ -154,6 +184,9 @@ enum outcome {
 	OUTCOME_REFUSED, /* of a token request: invalid_client */
 	OUTCOME_NONSENSE,
 	OUTCOME_CUT, /* half of the body */
+	OUTCOMES_USUAL,
+	OUTCOME_MISLED = OUTCOMES_USUAL, /* at storage: a redirect */
+	OUTCOME_LIE,			 /* and bytes that are not what was asked for */
 	OUTCOMES
 };
 
@@ -170,6 +203,29 @@ void transport_expire(void);
 void transport_revoke(void);
 /* SIGHUP: the client may ask again at once. */
 void transport_forget(void);
+
+/* --- storage.c --- */
+
+#define STORAGE_PLAIN "http://127.0.0.1"
+#define STORAGE_TLS   "https://storage.test"
+
+/* What kind of storage a schedule meets; all are good ones but for `lies` and `swaps`. */
+extern struct storage {
+	enum storage_kind {
+		STORAGE_RANGES,
+		STORAGE_WHOLE,	/* knows no ranges */
+		STORAGE_STREAM, /* nor lengths */
+		STORAGE_KINDS
+	} kind;
+	unsigned hops; /* redirects from the link to the bytes */
+	bool has_etags;
+	bool bare_416; /* without a total */
+	bool swaps;    /* generations */
+	int latest;    /* document that was asked for */
+	bool lies;     /* OUTCOME_MISLED, OUTCOME_LIE */
+	const char *scheme_and_host;
+} storage;
+void storage_pick(void);
 
 /* --- kernel.c --- */
 

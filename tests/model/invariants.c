@@ -1,5 +1,6 @@
 /* invariants.c: what must hold of the engine's own lists and counters after each turn of the loop;
  * and when which listing was being fetched. The only file here that looks inside. */
+#include "content_internal.h"
 #include "engine.h"
 #include "fetch_internal.h"
 #include "tree_internal.h"
@@ -90,7 +91,7 @@ bool invariants_since(int key, int64_t ms, uint64_t asked, uint64_t *ret_seq)
 		const struct period *period = &keys[key].periods[i % PERIODS_MAX];
 
 		/* What was under way when all was forgotten is only for who waited for it. */
-		if (period->from < hangup_seq && period->end < asked)
+		if (asked >= hangup_seq && period->from < hangup_seq && period->end < asked)
 			continue;
 		if (period->end_ms >= ms) {
 			*ret_seq = period->from;
@@ -203,10 +204,71 @@ static void check_fetcher(void)
 	check_list(&fetcher->background, false, &in_flight, &started);
 	CHECK(in_flight == fetcher->counters.in_flight && started == fetcher->started,
 	      "the fetcher's counters: %zu in flight, %zu started", in_flight, started);
+	CHECK(!TAILQ_EMPTY(&fetcher->foreground) || !TAILQ_EMPTY(&fetcher->background) ||
+		      listing_bytes_building() == 0,
+	      "%zu bytes of a listing that nobody builds", listing_bytes_building());
 	CHECK(fetcher->window >= 1 && fetcher->window <= fetcher->connections, "the window is %zu",
 	      fetcher->window);
 	CHECK(!fetcher->breaker.open || in_flight == 0, "%zu in flight though the breaker is open",
 	      in_flight);
+}
+
+/* --- Contents --- */
+
+struct part_totals {
+	unsigned sent;
+	unsigned paused;
+};
+
+static void count_parts(const struct part_list *list, struct part_totals *totals)
+{
+	const struct part *part;
+
+	TAILQ_FOREACH (part, list, in_contents) {
+		totals->sent += part->transfer != NULL;
+		totals->paused += part->paused;
+	}
+}
+
+static void check_content(const struct content *content)
+{
+	const struct part *part;
+	unsigned parts = 0;
+
+	TAILQ_FOREACH (part, &content->parts, in_content)
+		parts++;
+	CHECK(parts == content->part_count, "%s has %u parts, and counts %u", content->path, parts,
+	      content->part_count);
+	CHECK(parts > 0 || !content->probing, "%s is being learnt by nothing", content->path);
+	CHECK(content->references > 0 || parts > 0 || content->link_fetch || content->is_idle,
+	      "%s is kept for nothing", content->path);
+	CHECK(TAILQ_EMPTY(&content->waiters.waiters) || parts > 0,
+	      "who waits for bytes of %s will not be woken", content->path);
+}
+
+static void check_contents(void)
+{
+	const struct contents *contents = engine.contents;
+	struct part_totals totals = {0};
+	unsigned held = 0;
+	unsigned known = 0;
+
+	for (size_t i = 0; i < CONTENT_BUCKETS; i++) {
+		for (const struct content *at = contents->table[i]; at; at = at->next) {
+			check_content(at);
+			known++;
+			held += at->references > 0;
+		}
+	}
+	count_parts(&contents->foreground, &totals);
+	count_parts(&contents->background, &totals);
+	count_parts(&contents->dropped, &totals);
+	CHECK(totals.sent == contents->counters.in_flight && totals.paused == contents->paused,
+	      "the contents' counters: %u in flight, %u paused", totals.sent, totals.paused);
+	/* One whose bytes changed under way is none of the table's, while somebody holds it. */
+	CHECK(contents->counters.contents - known == contents->held - held,
+	      "%u contents are known, %u held; counted are %llu and %zu", known, held,
+	      (unsigned long long)contents->counters.contents, contents->held);
 }
 
 void invariants_check(void)
@@ -215,6 +277,8 @@ void invariants_check(void)
 
 	check_tree(&waiters);
 	check_fetcher();
+	if (engine.contents)
+		check_contents();
 	CHECK(wait_counters(engine.room)->waiting == kernel_waiting(),
 	      "%llu wait, and %u requests are open",
 	      (unsigned long long)wait_counters(engine.room)->waiting, kernel_waiting());

@@ -4,6 +4,8 @@
  * It keeps lookup counts as the kernel does, and caches nothing: every look is an upcall. */
 #include "kernel.h"
 
+#include "block.h"
+
 #include <errno.h>
 #include <linux/fuse.h>
 #include <stdio.h>
@@ -82,6 +84,7 @@ static struct khandle *handle_new(const struct fuse_req *req, uint64_t fh)
 		.id = req->id,
 		.fh = fh,
 		.place = req->place,
+		.generations = (1u << GENERATIONS) - 1,
 	};
 	return handle;
 }
@@ -94,7 +97,7 @@ static struct fuse_req *ask(struct fuse_req asked)
 		"lookup", "getattr", "readlink", "opendir", "readdirplus", "releasedir",
 		"open",	  "read",    "release",	 "statfs",  "forget",	   "interrupt",
 	};
-	struct fuse_req *req = malloc(sizeof(*req));
+	struct fuse_req *req = memory_get(sizeof(*req));
 
 	CHECK(request_count < REQUESTS_MAX, "the schedule is too long");
 	*req = asked;
@@ -269,7 +272,7 @@ static void take_bytes(struct fuse_req *req, const char *bytes, size_t len)
 	}
 	req->len = len;
 	if (req->keeps && len > 0) {
-		req->bytes = malloc(len);
+		req->bytes = memory_get(len);
 		memcpy(req->bytes, bytes, len);
 	}
 }
@@ -283,7 +286,7 @@ int fuse_reply_buf(fuse_req_t asked, const char *bytes, size_t len)
 int fuse_reply_iov(fuse_req_t asked, const struct iovec *iov, int count)
 {
 	struct fuse_req *req = answered(asked);
-	static char bytes[128 * 1024];
+	static char bytes[WORLD_SIZE_MAX + 1];
 	size_t len = 0;
 
 	for (int i = 0; i < count; i++) {
@@ -439,6 +442,62 @@ static void ask_handle(struct khandle *handle)
 		req.ask = ASK_READ;
 		req.size = RNG_PICK(sizes);
 		req.offset = rng_percent(50) ? 0 : rng_below(6000);
+		if (storage.swaps && rng_percent(50)) /* another block of a large one */
+			req.offset += rng_below(WORLD_SIZE_MAX / BLOCK_BYTES) * BLOCK_BYTES;
+	}
+	ask(req);
+}
+
+static const struct knode *node_at(enum place_type type, int binder, int folder, int document)
+{
+	for (unsigned i = 0; i < knode_count; i++) {
+		const struct place *place = &knodes[i].place;
+
+		if (place->view == LISTING_VIEW_CONTENT && place->type == type &&
+		    place->binder == binder && place->folder == folder &&
+		    (document < 0 || place->document == document))
+			return &knodes[i];
+	}
+	return NULL;
+}
+
+/* Goes on with one document's content: a directory nearer to it, opens it, reads. By chance alone
+ * few get as far as to read twice from storage. */
+static void ask_content(void)
+{
+	int d = (int)rng_below(DOCUMENTS);
+	const struct state *state = world_now(&world.documents[d]);
+	int b = state->binder;
+	int f = state->folder;
+	const struct knode *node = node_at(PLACE_DOCUMENT, b, f, d);
+	struct fuse_req req = kernel_top(LISTING_VIEW_CONTENT);
+
+	for (unsigned i = 0; i < HANDLES_MAX; i++) {
+		if (handles[i].is_open && !handles[i].is_dir &&
+		    handles[i].place.view == LISTING_VIEW_CONTENT && rng_percent(50)) {
+			ask_handle(&handles[i]);
+			return;
+		}
+	}
+	if (node) {
+		ask_node(of_node(node));
+		return;
+	}
+	req.ask = ASK_LOOKUP;
+	snprintf(req.name, sizeof(req.name), "d%d-%u.pdf", d, state->name);
+	while (f >= 0 && !(node = node_at(PLACE_FOLDER, b, f, -1))) {
+		snprintf(req.name, sizeof(req.name), "f%d-%u", f,
+			 world_now(&world.folders[b][f])->name);
+		f = WORLD_PARENT(f);
+	}
+	if (!node)
+		node = node_at(PLACE_BINDER, b, -1, -1);
+	if (node) {
+		req.id = node->id;
+		req.place = node->place;
+	} else {
+		snprintf(req.name, sizeof(req.name), "b%d-%u", b,
+			 world_now(&world.binders[b])->name);
 	}
 	ask(req);
 }
@@ -449,6 +508,10 @@ void kernel_ask(void)
 
 	if (waiting >= WAITING_MAX)
 		return;
+	if (storage.swaps && config.content && rng_percent(60)) {
+		ask_content();
+		return;
+	}
 	if (rng_percent(2))
 		ask((struct fuse_req){.ask = ASK_STATFS, .id = FS_INO_ROOT});
 	else if (handle->is_open && rng_percent(70))

@@ -48,6 +48,7 @@ struct khandle {
 	struct place place;
 	/* Of a file: which states of its document the bytes read so far may be of. */
 	uint32_t candidates;
+	unsigned generations; /* and in which of their generations */
 	/* Of a directory: */
 	off_t offset;
 	uint64_t since;	    /* the listing is of that now_seq or later; 0: nobody knows */

@@ -113,9 +113,13 @@ bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since)
 	int64_t asked_ms = req->asked_boot_ms;
 	int64_t since_ms = asked_ms - config.ttl_ms - config.stale_ms;
 
-	if (troubled || key < 0)
+	if (troubled || key < 0 || (starved && was_troubled))
 		return false;
-	if (asked_ms >= hangup_ms && since_ms < hangup_ms)
+	if (starved) { /* what is old is shown, but nothing that never was */
+		*ret_since = 1;
+		return true;
+	}
+	if (req->asked_seq >= hangup_seq && since_ms < hangup_ms)
 		since_ms = hangup_ms; /* all that came before is forgotten */
 	CHECK(invariants_since(key, since_ms, req->asked_seq, ret_since),
 	      "key %d: a listing is shown that is older than ttl and stale allow", key);
@@ -148,12 +152,23 @@ static size_t text_size(const struct place *place, const struct state *state)
 	return strlen(text) + 1;
 }
 
+/* A bit for each that has that size. */
+static unsigned generations_of_size(const struct place *place, const struct state *state,
+				    size_t size)
+{
+	unsigned found = 0;
+
+	for (unsigned g = 0; g < world_generations(place->document, state->version); g++)
+		found |= (world_size(place->document, state->version, g) == size) << g;
+	return found;
+}
+
 static bool has_size(const struct place *place, const struct state *state, off_t size)
 {
 	if (place->type != PLACE_DOCUMENT)
 		return true;
 	if (place->view == LISTING_VIEW_CONTENT) /* 0: not known yet */
-		return size == 0 || (size_t)size == world_size(place->document, state->version);
+		return size == 0 || generations_of_size(place, state, (size_t)size);
 	return (size_t)size == text_size(place, state);
 }
 
@@ -251,7 +266,7 @@ void check_missing(const struct fuse_req *req, int64_t keep_ms)
 	if (place.type == PLACE_NOTHING || troubled)
 		return;
 	since = since_of(place.key, req, keep_ms);
-	CHECK(!is_certain(&place, since) || !stood_since(&place, since),
+	CHECK(since == 0 || !is_certain(&place, since) || !stood_since(&place, since),
 	      "%s is not found, and was there since %" PRIu64, req->name, since);
 }
 
@@ -277,6 +292,11 @@ void check_error(const struct fuse_req *req, int error)
 		CHECK(req->interrupted, "EINTR for who was not interrupted");
 		return;
 	}
+	if (error == ENOMEM) {
+		CHECK(memory_failed_ms >= req->asked_ms - config.timeout_ms - FAILURES_LAST_MS,
+		      "ENOMEM, and no allocation has failed");
+		return;
+	}
 	while (i < COUNT(possible) && possible[i] != error)
 		i++;
 	CHECK(i < COUNT(possible), "error %d is none of the design's", error);
@@ -288,6 +308,9 @@ void check_error(const struct fuse_req *req, int error)
 			return;
 		if (req->ask == ASK_LOOKUP)
 			check_missing(req, 0);
+		else if (req->ask == ASK_READ) /* no listing says so, but who was to give a link */
+			CHECK(!stood_since(&req->place, 1),
+			      "bytes are gone, and their document not");
 		else if (may_tell_since(key, req, &since))
 			CHECK(!is_certain(&req->place, since) || !stood_since(&req->place, since),
 			      "error %d for what was there since %" PRIu64, error, since);
@@ -319,15 +342,15 @@ uint32_t candidates_of(const struct fuse_req *req)
 }
 
 /* What a file shows or holds in a state, from an offset on; `text` may hold it. */
-static const char *bytes_of(const struct place *place, const struct state *state, off_t offset,
-			    size_t *len, char text[TEXT_MAX])
+static const char *bytes_of(const struct place *place, const struct state *state,
+			    unsigned generation, off_t offset, size_t *len, char text[TEXT_MAX])
 {
 	const char *bytes = text;
 	size_t size;
 
 	if (place->view == LISTING_VIEW_CONTENT) {
-		size = world_size(place->document, state->version);
-		bytes = world_bytes(place->document, state->version);
+		size = world_size(place->document, state->version, generation);
+		bytes = world_bytes(place->document, state->version, generation);
 	} else {
 		world_print_document(place->document, state, text);
 		size = strlen(text) + 1;
@@ -340,23 +363,56 @@ static const char *bytes_of(const struct place *place, const struct state *state
 	return bytes + offset;
 }
 
+/* Of those that an open file may be in: a bit for each generation of a state that has these bytes.
+ */
+static unsigned generations_of_bytes(const struct khandle *handle, const struct state *state,
+				     const char *bytes, size_t len, off_t offset, size_t asked)
+{
+	const struct place *place = &handle->place;
+	unsigned count = place->view == LISTING_VIEW_CONTENT
+				 ? world_generations(place->document, state->version)
+				 : 1;
+	unsigned found = 0;
+
+	for (unsigned g = 0; g < count; g++) {
+		char text[TEXT_MAX];
+		size_t right_len = asked;
+		const char *right = bytes_of(place, state, g, offset, &right_len, text);
+
+		if (right_len == len && (len == 0 || memcmp(right, bytes, len) == 0))
+			found |= 1u << g;
+	}
+	return found & handle->generations;
+}
+
+/* Of the states that an open file may be in those stay of which there are generations here. */
+static void narrow(struct khandle *handle, const unsigned generations[STATES_MAX])
+{
+	unsigned all = 0;
+
+	for (unsigned i = 0; i < STATES_MAX; i++) {
+		if (!(handle->candidates & UINT32_C(1) << i))
+			continue;
+		all |= generations[i];
+		if (!generations[i])
+			handle->candidates &= ~(UINT32_C(1) << i);
+	}
+	handle->generations &= all;
+}
+
 void check_bytes(struct khandle *handle, const char *bytes, size_t len, off_t offset, size_t asked)
 {
 	const struct object *object = &world.documents[handle->place.document];
+	unsigned generations[STATES_MAX] = {0};
 
 	if (handle->place.type != PLACE_DOCUMENT)
 		return;
 	for (unsigned i = 0; i < object->count; i++) {
-		char text[TEXT_MAX];
-		const char *right;
-		size_t right_len = asked;
-
-		if (!(handle->candidates & UINT32_C(1) << i))
-			continue;
-		right = bytes_of(&handle->place, &object->states[i], offset, &right_len, text);
-		if (right_len != len || (len > 0 && memcmp(right, bytes, len) != 0))
-			handle->candidates &= ~(UINT32_C(1) << i);
+		if (handle->candidates & UINT32_C(1) << i)
+			generations[i] = generations_of_bytes(handle, &object->states[i], bytes,
+							      len, offset, asked);
 	}
+	narrow(handle, generations);
 	CHECK(handle->candidates, "bytes of document %d at %lld are of no version, or of two",
 	      handle->place.document, (long long)offset);
 }
@@ -364,17 +420,20 @@ void check_bytes(struct khandle *handle, const char *bytes, size_t len, off_t of
 void check_size(struct khandle *handle, off_t size)
 {
 	const struct object *object = &world.documents[handle->place.document];
+	unsigned generations[STATES_MAX] = {0};
 
 	if (handle->place.type != PLACE_DOCUMENT)
 		return;
 	for (unsigned i = 0; i < object->count; i++) {
 		const struct state *state = &object->states[i];
 
-		if (handle->place.view == LISTING_VIEW_CONTENT
-			    ? world_size(handle->place.document, state->version) != (size_t)size
-			    : text_size(&handle->place, state) != (size_t)size)
-			handle->candidates &= ~(UINT32_C(1) << i);
+		if (handle->place.view == LISTING_VIEW_CONTENT)
+			generations[i] = generations_of_size(&handle->place, state, (size_t)size) &
+					 handle->generations;
+		else
+			generations[i] = text_size(&handle->place, state) == (size_t)size;
 	}
+	narrow(handle, generations);
 	CHECK(handle->candidates, "size %lld of an open file is that of no version, or of another",
 	      (long long)size);
 }

@@ -124,7 +124,7 @@ int fuse_session_receive_buf(struct fuse_session *session, struct fuse_buf *buf)
 static void run(struct fuse_req *req)
 {
 	struct fuse_file_info fi = {.fh = req->fh};
-	char *name = strdup(req->name); /* libfuse's buffer is used again */
+	char *name = memory_get_text(req->name); /* libfuse's buffer is used again */
 
 	switch (req->ask) {
 	case ASK_LOOKUP:

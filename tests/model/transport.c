@@ -4,7 +4,7 @@
  * they do not belong, no more requests than connections=, none while the server wants to be left
  * alone. The answer is what is true when the request arrives or when the answer leaves, as rng has
  * it. A transfer that nobody answers ends like one of curl's: with -ETIMEDOUT after timeout=. */
-#include "engine.h"
+#include "transport.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,38 +14,10 @@
 
 #define API	      "http://127.0.0.1/api"
 #define AUTH	      "http://127.0.0.1/connect/token"
-#define STORAGE	      "http://127.0.0.1/s/"
 #define CLIENT_SECRET "client-secret"
 #define TRANSFERS_MAX 512
 /* Beside the fetches': the token's and the probe's. */
 #define SPARE_CONNECTIONS 2
-#define CHUNK		  3000
-
-struct http {
-	enum http_kind kind;
-	int64_t timeout_ms;
-	size_t connections;
-	unsigned transfers;
-};
-
-struct http_transfer {
-	struct http *http;
-	char *url;
-	char *body; /* NULL: none */
-	unsigned token;
-	bool ranged;
-	uint64_t from; /* of the range; */
-	uint64_t end;  /* exclusive */
-	const struct http_sink *sink;
-	void (*done)(void *data, struct http_response *response);
-	void *data;
-	int64_t deadline_ms;
-	struct buf answer; /* of the API, while `status` is set */
-	int status;
-	size_t sent; /* of a storage answer that was paused, */
-	bool paused;
-	bool cut;
-};
 
 #define TOKENS_MAX 8192
 
@@ -132,20 +104,17 @@ static bool is_token(const struct http_transfer *transfer)
 static void judge(struct http_transfer *transfer, const struct http_request *request,
 		  const struct secret *bearer)
 {
-	const char *tenant = request->headers[0];
 	bool is_storage = transfer->http->kind == HTTP_STORAGE;
 	bool asks_token = is_token(transfer);
 
 	CHECK(is_storage || asks_token || strncmp(transfer->url, API "/", strlen(API "/")) == 0,
 	      "a request to elsewhere: %s", transfer->url);
-	CHECK(!is_storage || strncmp(transfer->url, STORAGE, strlen(STORAGE)) == 0,
-	      "a request to another storage: %s", transfer->url);
 	CHECK((bearer == NULL) == (is_storage || asks_token), "credentials for %s", transfer->url);
 	CHECK(asks_token == (transfer->body && strstr(transfer->body, CLIENT_SECRET)),
 	      "the client's secret for %s", transfer->url);
-	CHECK(!is_storage || !tenant || strncmp(tenant, "Range: ", 7) == 0, "storage is told %s",
-	      tenant);
-	if (!is_storage)
+	if (is_storage)
+		storage_judge(transfer, request->headers[0]);
+	else
 		CHECK(transfer->http->transfers <= config.connections + SPARE_CONNECTIONS,
 		      "%u requests under way", transfer->http->transfers);
 	if (!bearer)
@@ -161,19 +130,25 @@ static void judge(struct http_transfer *transfer, const struct http_request *req
 
 static void answer_api(struct http_transfer *transfer)
 {
+	memory_spared++;
 	if (transfer->token < token_oldest)
 		transfer->status = 401;
 	else
 		transfer->status = world_answer(transfer->url + strlen(API), transfer->body,
 						&transfer->answer);
+	memory_spared--;
 }
 
 int http_send(struct http *http, const struct http_request *request, const struct secret *bearer,
 	      void (*done)(void *data, struct http_response *response), void *data,
 	      struct http_transfer **ret_transfer)
 {
-	struct http_transfer *transfer = calloc(1, sizeof(*transfer));
+	struct http_transfer *transfer;
 
+	if (memory_fails())
+		return -ENOMEM;
+	memory_spared++;
+	transfer = calloc(1, sizeof(*transfer));
 	CHECK(transfer_count < TRANSFERS_MAX, "too many transfers");
 	*transfer = (struct http_transfer){
 		.http = http,
@@ -189,16 +164,11 @@ int http_send(struct http *http, const struct http_request *request, const struc
 	http->transfers++;
 	transfers[transfer_count++] = transfer;
 	judge(transfer, request, bearer);
-	if (http->kind == HTTP_STORAGE && request->headers[0]) {
-		transfer->ranged = sscanf(request->headers[0], "Range: bytes=%" SCNu64 "-%" SCNu64,
-					  &transfer->from, &transfer->end) == 2;
-		CHECK(transfer->ranged, "no range: %s", request->headers[0]);
-		transfer->end++;
-	}
 	action("  sent: %s%s%s", transfer->url, request->headers[0] ? " " : "",
 	       http->kind == HTTP_STORAGE && request->headers[0] ? request->headers[0] : "");
 	if (bearer && rng_percent(50))
 		answer_api(transfer); /* the truth as it is now; the answer takes its time */
+	memory_spared--;
 	*ret_transfer = transfer;
 	return 0;
 }
@@ -211,7 +181,7 @@ void http_cancel(struct http_transfer *transfer)
 
 /* --- Answers --- */
 
-static void end(struct http_transfer *transfer, struct http_response *response)
+void transport_end(struct http_transfer *transfer, struct http_response *response)
 {
 	response->body.max = HTTP_BODY_MAX;
 	transfer->done(transfer->data, response);
@@ -219,13 +189,13 @@ static void end(struct http_transfer *transfer, struct http_response *response)
 	transfer_free(transfer);
 }
 
-static void end_with_error(struct http_transfer *transfer, int error)
+void transport_end_with_error(struct http_transfer *transfer, int error)
 {
 	struct http_response response = {
 		.error = error, .retry_after_ms = -1, .body = BUF_INIT(HTTP_BODY_MAX)};
 
 	snprintf(response.text, sizeof(response.text), "error %d", -error);
-	end(transfer, &response);
+	transport_end(transfer, &response);
 }
 
 static void end_with_text(struct http_transfer *transfer, int status, int64_t retry_after_ms,
@@ -236,8 +206,10 @@ static void end_with_text(struct http_transfer *transfer, int status, int64_t re
 					 .body = BUF_INIT(HTTP_BODY_MAX)};
 
 	response.head.status = status;
+	memory_spared++;
 	buf_append_str(&response.body, text);
-	end(transfer, &response);
+	memory_spared--;
+	transport_end(transfer, &response);
 }
 
 static void give_token(struct http_transfer *transfer)
@@ -254,72 +226,10 @@ static void give_token(struct http_transfer *transfer)
 	end_with_text(transfer, 200, -1, text);
 }
 
-/* Bytes of a version, as its link's address names it, in pieces; stops when the sink has enough. */
-static void go_on(struct http_transfer *transfer, int document, unsigned version, uint64_t end_at)
-{
-	struct http_response response = {
-		.status = transfer->ranged ? 206 : 200, .retry_after_ms = -1, .body = BUF_INIT(1)};
-	const char *bytes = world_bytes(document, version);
-	uint64_t at = transfer->from + transfer->sent;
-	int error = 0;
-
-	response.head.status = response.status;
-	for (; !error && at < end_at; at = transfer->from + transfer->sent) {
-		size_t len = end_at - at < CHUNK ? (size_t)(end_at - at) : CHUNK;
-
-		error = transfer->sink->bytes(transfer->data, bytes + at, len);
-		transfer->sent += error ? 0 : len;
-	}
-	transfer->paused = error == -EAGAIN;
-	if (transfer->paused)
-		return;
-	response.error = error ? error : transfer->cut ? -EHOSTUNREACH : 0;
-	end(transfer, &response);
-}
-
-static void give_bytes(struct http_transfer *transfer)
-{
-	int document = 0;
-	unsigned version = 0;
-	struct http_head head = {.status = transfer->ranged ? 206 : 200, .is_framed = true};
-	uint64_t size;
-	int error;
-
-	CHECK(sscanf(transfer->url, STORAGE "%d-%u?sig=secret", &document, &version) == 2,
-	      "link %s", transfer->url);
-	size = world_size(document, version);
-	if (!transfer->paused) {
-		if (transfer->ranged && transfer->from >= size) {
-			struct http_response response = {.status = 416,
-							 .retry_after_ms = -1,
-							 .body = BUF_INIT(HTTP_BODY_MAX)};
-
-			response.head = (struct http_head){
-				.status = 416, .has_range = true, .range_total = size};
-			end(transfer, &response);
-			return;
-		}
-		if (transfer->end > size)
-			transfer->end = size;
-		head.length = (int64_t)(transfer->end - transfer->from);
-		head.has_range = transfer->ranged;
-		head.range_from = transfer->from;
-		head.range_end = transfer->end;
-		head.range_total = size;
-		error = transfer->sink->head(transfer->data, &head);
-		if (error) {
-			end_with_error(transfer, error);
-			return;
-		}
-	}
-	go_on(transfer, document, version,
-	      transfer->cut ? (transfer->from + transfer->end) / 2 : transfer->end);
-}
-
 void http_resume(struct http_transfer *transfer)
 {
 	transfer->deadline_ms = clock_ms + transfer->http->timeout_ms;
-	give_bytes(transfer);
+	storage_go_on(transfer);
 }
 
 static bool answer_rightly(struct http_transfer *transfer)
@@ -329,7 +239,7 @@ static bool answer_rightly(struct http_transfer *transfer)
 	if (is_token(transfer)) {
 		give_token(transfer);
 	} else if (transfer->http->kind == HTTP_STORAGE) {
-		give_bytes(transfer);
+		storage_give(transfer);
 	} else {
 		struct buf body;
 
@@ -344,11 +254,11 @@ static bool answer_rightly(struct http_transfer *transfer)
 		transfer->answer = BUF_INIT(HTTP_BODY_MAX);
 		if (transfer->status != 200)
 			buf_reset(&body);
-		end(transfer, &(struct http_response){
-				      .status = transfer->status,
-				      .retry_after_ms = -1,
-				      .body = body,
-			      });
+		transport_end(transfer, &(struct http_response){
+						.status = transfer->status,
+						.retry_after_ms = -1,
+						.body = body,
+					});
 	}
 	return is_right;
 }
@@ -364,10 +274,9 @@ static void answer_limited(struct http_transfer *transfer, int64_t retry_after_m
 static void answer_cut(struct http_transfer *transfer)
 {
 	if (transfer->http->kind == HTTP_STORAGE) {
-		transfer->cut = true;
-		give_bytes(transfer);
+		storage_give_half(transfer);
 	} else {
-		end_with_error(transfer, -EHOSTUNREACH);
+		transport_end_with_error(transfer, -EHOSTUNREACH);
 	}
 }
 
@@ -390,9 +299,17 @@ bool transport_answer(unsigned index, enum outcome outcome)
 
 	action("answer %d to %s", (int)outcome, transfer->url);
 	troubled = troubled || outcome != OUTCOME_RIGHT;
+	if (transfer->sink && storage_is_private(transfer)) {
+		transport_end_with_error(transfer, -EBADMSG);
+		return false;
+	}
+	if (!transfer->sink && memory_fails()) { /* for the body */
+		transport_end_with_error(transfer, -ENOMEM);
+		return false;
+	}
 	switch (outcome) {
 	case OUTCOME_ERROR:
-		end_with_error(transfer, RNG_PICK(errors));
+		transport_end_with_error(transfer, RNG_PICK(errors));
 		return false;
 	case OUTCOME_5XX:
 		end_with_text(transfer, RNG_PICK(broken), RNG_PICK(pauses_ms), "{}");
@@ -415,6 +332,15 @@ bool transport_answer(unsigned index, enum outcome outcome)
 		return false;
 	case OUTCOME_CUT:
 		answer_cut(transfer);
+		return false;
+	case OUTCOME_MISLED:
+	case OUTCOME_LIE:
+		if (!transfer->sink)
+			end_with_text(transfer, 302, -1, "");
+		else if (outcome == OUTCOME_LIE)
+			storage_lie(transfer);
+		else
+			storage_mislead(transfer);
 		return false;
 	case OUTCOME_RIGHT:
 	case OUTCOMES:
@@ -441,7 +367,7 @@ void transport_expire(void)
 			continue;
 		action("no answer in time: %s", transfers[i]->url);
 		troubled = true;
-		end_with_error(transfers[i], -ETIMEDOUT);
+		transport_end_with_error(transfers[i], -ETIMEDOUT);
 		return; /* the list is another now */
 	}
 }

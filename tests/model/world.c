@@ -11,6 +11,7 @@
 #define BYTES_PERIOD 251
 
 struct world world;
+static unsigned char swapped[DOCUMENTS][STATES_MAX]; /* how often a version was */
 
 /* --- Objects --- */
 
@@ -29,6 +30,7 @@ static struct state *object_change(struct object *object)
 void world_reset(void)
 {
 	memset(&world, 0, sizeof(world));
+	memset(swapped, 0, sizeof(swapped));
 	world.tells_tabs = rng_percent(70);
 	for (int b = 0; b < BINDERS; b++) {
 		object_change(&world.binders[b])->there = b == 0 || rng_percent(80);
@@ -177,23 +179,51 @@ static unsigned mix(int document, unsigned version)
 	return ((unsigned)document * 31 + version) * 2654435761u >> 8;
 }
 
-size_t world_size(int document, unsigned version)
+/* Without ETags only another length tells that the bytes are others. */
+size_t world_size(int document, unsigned version, unsigned generation)
 {
-	static const size_t sizes[] = {0, 1, 17, 300, 300, 300, 4096, 5000, 5000, WORLD_SIZE_MAX};
+	static const size_t sizes[] = {0, 1, 17, 300, 300, 300, 4096, 5000, 5000, 70000};
 
-	return sizes[mix(document, version) % COUNT(sizes)];
+	/* More than what comes by one request, whose ranges may be of two generations. */
+	static const size_t swapped_sizes[] = {300, 5000, 66000, 600000, 600000, WORLD_SIZE_MAX};
+
+	generation = storage.has_etags ? generation / 2 : generation * 3;
+	generation += mix(document, version);
+	return storage.swaps ? swapped_sizes[generation % COUNT(swapped_sizes)]
+			     : sizes[generation % COUNT(sizes)];
 }
 
 /* All bytes are from one text, each version's from another place on. */
-const char *world_bytes(int document, unsigned version)
+const char *world_bytes(int document, unsigned version, unsigned generation)
 {
-	static char bytes[WORLD_SIZE_MAX + BYTES_PERIOD];
+	static char bytes[WORLD_SIZE_MAX + WORLD_SLACK + BYTES_PERIOD];
 
 	if (!bytes[0]) {
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			bytes[i] = (char)(1 + i * 31 % BYTES_PERIOD + i / 257);
 	}
-	return bytes + mix(document, version) % BYTES_PERIOD;
+	return bytes + (mix(document, version) + 17 * generation) % BYTES_PERIOD;
+}
+
+unsigned world_generations(int document, unsigned version)
+{
+	return 1u + swapped[document][version];
+}
+
+void world_swap(void)
+{
+	int document = rng_percent(70) ? storage.latest : (int)rng_below(DOCUMENTS);
+	unsigned version = world_now(&world.documents[document])->version;
+	unsigned generation = world_generations(document, version);
+
+	if (generation == GENERATIONS)
+		return;
+	for (unsigned old = 0; !storage.has_etags && old < generation; old++) {
+		if (world_size(document, version, old) == world_size(document, version, generation))
+			return;
+	}
+	swapped[document][version]++;
+	action("storage has other bytes of document %d, version %u", document, version);
 }
 
 /* --- Answers --- */
@@ -309,8 +339,8 @@ static int answer_document(const char *path, struct buf *out)
 		world_print_document(document, world_now(&world.documents[document]), text);
 		buf_append_str(out, text);
 	} else if (sscanf(version, "/versions/v-%*d-%u/downloadlink", &number) == 1) {
-		buf_printf(out, "{\"url\":\"http://127.0.0.1/s/%d-%u?sig=secret\"}", document,
-			   number);
+		buf_printf(out, "{\"url\":\"%s/s/%d-%u?sig=secret\"}", storage.scheme_and_host,
+			   document, number);
 	} else {
 		return 404;
 	}

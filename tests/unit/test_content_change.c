@@ -74,6 +74,20 @@ static void test_another_length_ends_it(void **state)
 	assert_int_equal(read_some(1, 0, 4096), 0);
 }
 
+/* It does not say how long it is, but no longer as long as it was. */
+static void test_a_range_that_is_gone_ends_it(void **state)
+{
+	(void)state;
+	open_large();
+	REFUSES(STORAGE, 1, 416);
+	assert_broken(0);
+	storage.size = 20 * MIB;
+	assert_int_equal(open_reader(1, "v"), 0);
+	assert_int_equal(content_size(readers[1].content), 20 * MIB);
+	assert_int_equal(read_some(1, 10 * MIB, 4096), 0);
+	assert_bytes_right(1);
+}
+
 static void test_another_etag_ends_it(void **state)
 {
 	(void)state;
@@ -205,6 +219,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		CONTENT_TEST(test_an_answer_that_does_not_fit_is_asked_for_once_more),
 		CONTENT_TEST(test_another_length_ends_it),
+		CONTENT_TEST(test_a_range_that_is_gone_ends_it),
 		CONTENT_TEST(test_another_etag_ends_it),
 		CONTENT_TEST(test_a_stream_longer_than_the_size_ends_it),
 		CONTENT_TEST(test_the_last_block_grows),

@@ -244,6 +244,23 @@ static void test_an_empty_room_has_no_timer(void **state)
 	wait_room_free(NULL);
 }
 
+/* Who comes to wait just then puts no other's deadline off, however often. */
+static void test_who_is_due_is_not_put_off_by_who_comes(void **state)
+{
+	(void)state;
+	enter(0, 0);
+	clock_awake_ms += TIMEOUT_MS;
+	for (int i = 0; i < 5; i++) {
+		enter(1, 1);
+		wait_leave(room, &people[1].waiter);
+		turn(0);
+		clock_awake_ms += 1;
+	}
+	assert_int_equal(people[0].wakes, 1);
+	assert_int_equal(people[0].error, MISSED_BASE);
+	assert_int_equal(people[1].wakes, 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -257,6 +274,7 @@ int main(void)
 		TEST(test_who_comes_back_is_not_woken_twice),
 		TEST(test_who_leaves_is_not_woken),
 		TEST(test_an_empty_room_has_no_timer),
+		TEST(test_who_is_due_is_not_put_off_by_who_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
