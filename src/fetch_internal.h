@@ -53,7 +53,6 @@ struct fetcher {
 	struct provider *provider;
 	struct failures *failures;
 	struct token *token;
-	bool token_lacked_memory; /* the latest try to get one, which nobody was told yet */
 	size_t connections;
 	size_t window; /* most calls under way now: connections, less when that was too many */
 	size_t window_answers; /* since it changed */

@@ -272,10 +272,6 @@ static void pump(uv_idle_t *idle)
 		fail_all(fetcher, -EACCES, "there is no token: the server refuses this client");
 		return;
 	}
-	if (!bearer && fetcher->token_lacked_memory) {
-		fetcher->token_lacked_memory = false; /* who comes next waits for the next try */
-		fail_all(fetcher, -ENOMEM, "there is no memory to ask for a token");
-	}
 	while (bearer && now_ms >= fetcher->pause_until_ms &&
 	       pace_allows(&fetcher->pace, fetcher->counters.in_flight, now_ms)) {
 		if (!pump_list(fetcher, &fetcher->foreground, bearer, serial, now_ms) &&
@@ -338,7 +334,6 @@ static void on_token_changed(void *data)
 	struct fetcher *fetcher = data;
 	enum token_state state = token_state(fetcher->token);
 	int error = token_error(fetcher->token);
-	bool is_lost;
 
 	/* A token says nothing of the API's server: reason to look, not to believe that it is back.
 	 */
@@ -349,10 +344,9 @@ static void on_token_changed(void *data)
 		/* Failures to get one are over; "refused" is what users must be told now. */
 		fetcher_note_success(fetcher);
 	}
-	is_lost = state == TOKEN_BACKING_OFF && token_life_ms(fetcher->token) == 0;
 	/* Want of memory is no failure of the server's. */
-	fetcher->token_lacked_memory = is_lost && error == -ENOMEM;
-	if (is_lost && error != -EBUSY && error != -ENOMEM)
+	if (state == TOKEN_BACKING_OFF && error != -EBUSY && error != -ENOMEM &&
+	    token_life_ms(fetcher->token) == 0)
 		fetcher_note_failure(fetcher, loop_now_ms(), error);
 	fetcher_wake(fetcher);
 }
