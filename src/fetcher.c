@@ -268,6 +268,12 @@ static void pump(uv_idle_t *idle)
 	if (TAILQ_EMPTY(&fetcher->foreground) && TAILQ_EMPTY(&fetcher->background))
 		return;
 	bearer = token_get(fetcher->token, &serial);
+	if (!bearer && token_error(fetcher->token) == -ENOMEM)
+		token_retry(fetcher->token); /* by now there may be some */
+	if (!bearer && token_error(fetcher->token) == -ENOMEM) {
+		fail_all(fetcher, -ENOMEM, "there is no token, and no memory to ask for one");
+		return;
+	}
 	if (!bearer && token_error(fetcher->token) == -EACCES) {
 		fail_all(fetcher, -EACCES, "there is no token: the server refuses this client");
 		return;

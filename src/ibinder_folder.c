@@ -88,7 +88,8 @@ static int carry_over(struct provider_task *task, const struct listing *base)
 		if (error || dir->incomplete)
 			continue;
 		error = carry_over_documents(task, base, dir);
-		listing_builder_complete(task->builder, dir_id(base, i, id));
+		if (!error) /* else its texts may be gone */
+			listing_builder_complete(task->builder, dir_id(base, i, id));
 	}
 	return error;
 }

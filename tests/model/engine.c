@@ -90,6 +90,7 @@ void fail(const char *format, ...)
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
 	fputc('\n', stderr);
+	signal(SIGABRT, SIG_DFL);
 	abort();
 }
 
@@ -405,6 +406,23 @@ static void on_alarm(int number)
 	fail("the schedule does not come to its end");
 }
 
+/* Only what repeats it: nothing else can be relied on. */
+static void tell_seed(void)
+{
+	fprintf(stderr, "SEED=%" PRIu64 " at %" PRId64 " ms: see above, or a crash\n", seed,
+		clock_ms);
+}
+
+static void on_crash(int number)
+{
+	signal(number, SIG_DFL);
+	tell_seed();
+	raise(number);
+}
+
+/* Of the sanitizer, which lets no other look at a crash. NULL without it. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
 /* What a schedule may meet beside: from numbers of its own, so that without them it is what it
  * always was. */
 static void pick_troubles(void)
@@ -484,6 +502,11 @@ int main(int argc, char **argv)
 	memory_init();
 	log_init(LOG_LEVEL_ERROR, LOG_TARGET_STDERR);
 	signal(SIGALRM, on_alarm);
+	signal(SIGSEGV, on_crash);
+	signal(SIGBUS, on_crash);
+	signal(SIGABRT, on_crash); /* an assert() */
+	if (__sanitizer_set_death_callback)
+		__sanitizer_set_death_callback(tell_seed);
 	if (uv_loop_init(&loop) || getrandom(&next, 6, 0) != 6)
 		return 2;
 	for (int i = 1; i < argc; i++) {

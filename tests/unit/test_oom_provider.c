@@ -11,7 +11,8 @@
 
 #include "provider.h"
 
-#define NOW INT64_C(1700000000000000000)
+#define COUNT(arr) (sizeof(arr) / sizeof((arr)[0]))
+#define NOW	   INT64_C(1700000000000000000)
 
 static const struct provider_ops *ops = &provider_ibinder;
 
@@ -57,6 +58,20 @@ static const struct answer part_answers[] = {
 	{"/folders/B/f1", "[{\"id\":\"f3\",\"name\":\"Arkitekt\"}]"},
 	{"/folders/B/f2", "[]"},
 	{"/folders/B/f3", "[]"},
+	{NULL, NULL},
+};
+
+#define TABBED(id, tab)                                                                            \
+	"{\"id\":\"" id "\",\"fileName\":\"" id ".pdf\",\"folderId\":\"" tab                       \
+	"\",\"metadata\":[{\"metadataElementId\":\"GLOBAL_TabId\",\"valueId\":\"" tab "\"}]}"
+
+static const struct answer folder_answers[] = {
+	{"/drives/binders/B", "[{\"id\":\"f1\",\"name\":\"Ritningar\"},{\"id\":\"f2\","
+			      "\"name\":\"Ritningar\"}]"},
+	{"pageNumber=1", "{\"items\":[" TABBED("d1", "f1") "," TABBED("d2", "f1") "," TABBED(
+				 "d3", "f1") "],\"totalCount\":3,\"pageSize\":3}"},
+	{"/folders/B/f1", "[{\"id\":\"f3\",\"name\":\"Arkitekt\"}]"},
+	{"/folders/B/f2", "[]"},
 	{NULL, NULL},
 };
 
@@ -251,28 +266,27 @@ static void test_query(void **state)
 	run(&query, query_answers);
 }
 
-/* The names of a part's folders, then one of them upon that. */
-static int list_folder(void)
+/* The names of a part's folders, then one of them upon that, then another upon both. */
+static int list_folders(void)
 {
+	static const char *const folders[] = {"", "f1", "f2"};
+	struct provider_result results[COUNT(folders)] = {{.listing = NULL}};
 	struct provider *provider = NULL;
-	struct provider_result names = {.listing = NULL};
-	struct provider_result folder = {.listing = NULL};
 	struct provider_resource wanted = part;
 	int error = ops->provider_new(&config, &provider);
 
 	if (error)
 		return error;
-	wanted.folder = "";
-	error = fetch(provider, &wanted, part_answers, NULL, &names);
-	if (!error) {
-		wanted.folder = "f1";
-		wanted.base = names.listing;
-		error = fetch(provider, &wanted, part_answers, names.listing, &folder);
+	for (size_t i = 0; !error && i < COUNT(folders); i++) {
+		wanted.folder = folders[i];
+		wanted.base = i > 0 ? results[i - 1].listing : NULL;
+		error = fetch(provider, &wanted, folder_answers, results[i > 0 ? i - 1 : 0].listing,
+			      &results[i]);
 	}
 	if (!error)
-		compare(folder.listing);
-	listing_unref(names.listing);
-	listing_unref(folder.listing);
+		compare(results[COUNT(folders) - 1].listing);
+	for (size_t i = 0; i < COUNT(folders); i++)
+		listing_unref(results[i].listing);
 	ops->provider_free(provider);
 	return error;
 }
@@ -280,7 +294,7 @@ static int list_folder(void)
 static void test_folder(void **state)
 {
 	(void)state;
-	oom_run(list_folder);
+	oom_run(list_folders);
 	buf_reset(&expected);
 }
 
