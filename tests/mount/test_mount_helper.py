@@ -299,7 +299,9 @@ def test_the_unit_s_filter_knows_what_is_called(sim, tmp_path):
         words = line.lstrip("~").split()
         allowed = allowed - system_calls(words) if line[0] == "~" else allowed | system_calls(words)
     assert {"mount", "umount2"} <= allowed and not {"reboot", "init_module", "chroot", "settimeofday"} & allowed
-    binary = os.path.abspath(os.path.join(os.environ["IBINDERFS_RELEASE_BUILD"], "ibinderfs"))
+    build = os.environ.get("IBINDERFS_RELEASE_BUILD")
+    assert build, "IBINDERFS_RELEASE_BUILD is not set: it names a build directory without sanitizers; ./check makes one"
+    binary = os.path.abspath(os.path.join(build, "ibinderfs"))
     (tmp_path / "m").mkdir()
     command = ["strace", "-f", "-qq", "-o", str(tmp_path / "calls"), binary, str(tmp_path / "m"), "-f"]
     env = environment_for(sim, IBINDER_API_URL=f"http://localhost:{sim.port}/api")  # a name to resolve
