@@ -304,7 +304,7 @@ void fetch_answered(void *data, struct http_response *response)
 	fetcher->counters.in_flight--;
 	fetcher->counters.bytes += response->body.len;
 	fetcher->counters.http2 += response->http2;
-	fetcher_heed(fetcher, response);
+	fetcher_heed(fetcher, response, call->sent_ms);
 	if (http_server_failed(response)) {
 		if (response->error)
 			fetcher->counters.network_errors++;

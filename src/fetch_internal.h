@@ -92,8 +92,8 @@ void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms);
 void fetcher_widen(struct fetcher *fetcher);
 /* The server asked for that (429): nothing is sent for so long. */
 void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms);
-/* Goes by what an answer says of the allowance. */
-void fetcher_heed(struct fetcher *fetcher, const struct http_response *response);
+/* Goes by what the answer to a request sent then says of the allowance. */
+void fetcher_heed(struct fetcher *fetcher, const struct http_response *response, int64_t sent_ms);
 /* A try that began then failed on the network or with 5xx. */
 void fetcher_note_failure(struct fetcher *fetcher, int64_t since_ms, int error);
 void fetcher_note_success(struct fetcher *fetcher);

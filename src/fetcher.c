@@ -315,7 +315,7 @@ void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms)
 		fetcher->pause_until_ms = until_ms;
 }
 
-void fetcher_heed(struct fetcher *fetcher, const struct http_response *response)
+void fetcher_heed(struct fetcher *fetcher, const struct http_response *response, int64_t sent_ms)
 {
 	struct provider_allowance allowance;
 	int64_t wait_ms;
@@ -324,7 +324,8 @@ void fetcher_heed(struct fetcher *fetcher, const struct http_response *response)
 	    !fetcher->ops->allowance(fetcher->provider, response, loop_wall_ns() / NS_PER_S,
 				     &allowance))
 		return;
-	wait_ms = pace_told(&fetcher->pace, &allowance, response->status == 429, loop_now_ms());
+	wait_ms = pace_told(&fetcher->pace, &allowance, response->status == 429, sent_ms,
+			    loop_now_ms());
 	if (wait_ms > 0)
 		fetcher_pause(fetcher, wait_ms < HTTP_RETRY_AFTER_MAX_MS ? wait_ms
 									 : HTTP_RETRY_AFTER_MAX_MS);

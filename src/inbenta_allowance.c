@@ -109,8 +109,14 @@ bool inbenta_read_allowance(struct inbenta_usage *kept, const char *usage, const
 	is_time = reset_s >= UNIX_TIME_MIN;
 	if (is_time)
 		reset_s -= wall_now_s;
-	if (reset_s < 0 || reset_s > RESET_MAX_S || !read_usage(kept, usage, ret_allowance))
+	if (reset_s < 0 || reset_s > RESET_MAX_S)
 		return false;
+	/* The one before is over; both times were rounded down. */
+	if (wall_now_s > kept->end_s + 1)
+		*kept = (struct inbenta_usage){0};
+	if (!read_usage(kept, usage, ret_allowance))
+		return false;
+	kept->end_s = wall_now_s + reset_s;
 	/* A time and now are both rounded down: rather late than early. */
 	ret_allowance->reset_ms = (reset_s + is_time) * 1000;
 	return true;

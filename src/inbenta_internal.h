@@ -10,6 +10,7 @@ struct inbenta_usage {
 	uint64_t answers;     /* 0: none has */
 	unsigned int first;   /* percent used, told by the first of them */
 	unsigned int percent; /* the most that any of them told */
+	int64_t end_s;	      /* when it ends, by the wall clock */
 };
 
 struct provider {

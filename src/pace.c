@@ -6,16 +6,22 @@
 #define TRUST_MAX     8
 
 int64_t pace_told(struct pace *pace, const struct provider_allowance *allowance, bool is_limited,
-		  int64_t now_ms)
+		  int64_t sent_ms, int64_t now_ms)
 {
 	int64_t reset_ms = now_ms + allowance->reset_ms;
+	/* What was asked before, and comes late, tells of nothing new. */
+	bool is_late = sent_ms <= pace->asked_ms;
 	/* An earlier reset is another allowance's: that for a minute, after that for an hour. */
-	bool is_new = now_ms >= pace->reset_ms || reset_ms > pace->reset_ms + SAME_RESET_MS ||
-		      reset_ms < pace->reset_ms - SAME_RESET_MS;
+	bool is_new = now_ms >= pace->reset_ms ||
+		      (!is_late && (reset_ms > pace->reset_ms + SAME_RESET_MS ||
+				    reset_ms < pace->reset_ms - SAME_RESET_MS));
+
+	if (!is_late)
+		pace->asked_ms = sent_ms;
 
 	if (!is_new && allowance->left < pace->left && pace->trust < TRUST_MAX)
 		pace->trust++;
-	else if (!is_new && allowance->left > pace->left && pace->trust > -TRUST_MAX)
+	else if (!is_new && !is_late && allowance->left > pace->left && pace->trust > -TRUST_MAX)
 		pace->trust--;
 	if (is_limited && allowance->left == 0)
 		pace->trust = TRUST_MAX; /* that proves it */

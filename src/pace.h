@@ -22,12 +22,13 @@ struct pace {
 	int64_t reset_ms; /* when there will be a new allowance; 0: nothing was told */
 	int64_t gap_ms;	  /* between two requests */
 	int64_t next_ms;  /* before that none goes out */
+	int64_t asked_ms; /* when the latest request was sent whose answer told of it */
 };
 
-/* An answer (429: `is_limited`) told of the allowance. Returns for how long nothing should be sent,
- * in ms. */
+/* An answer (429: `is_limited`) to a request sent then told of the allowance. Returns for how long
+ * nothing should be sent, in ms. */
 int64_t pace_told(struct pace *pace, const struct provider_allowance *allowance, bool is_limited,
-		  int64_t now_ms);
+		  int64_t sent_ms, int64_t now_ms);
 /* Whether a request may go out now, with so many under way. */
 bool pace_allows(const struct pace *pace, uint64_t in_flight, int64_t now_ms);
 void pace_sent(struct pace *pace, int64_t now_ms);

@@ -295,8 +295,9 @@ bool token_reject(struct token *token, uint64_t serial, enum provider_refusal wh
 
 	if (!token->bearer.value || serial != token->serial)
 		return true;
-	/* Addresses may change with the token that is being asked for. */
-	if (is_address && token->state == TOKEN_ASKING) {
+	/* Addresses may change with the token that is being asked for, and that this one is wrong
+	 * may be known already. */
+	if (is_address && (token->misled || token->state == TOKEN_ASKING)) {
 		token->misled = true;
 		return true;
 	}

@@ -47,6 +47,7 @@ struct tree {
 	size_t memory;
 	size_t usual_bytes;	/* what a binder's listing takes, going by the latest */
 	size_t ahead_bytes;	/* of all resources */
+	size_t object_bytes;	/* of all parts' copies of their objects */
 	int64_t ahead_since_ms; /* before that nothing is fetched ahead: it failed */
 	struct resource top;
 	struct resource *parts[TREE_PART_BUCKETS];

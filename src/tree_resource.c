@@ -66,6 +66,7 @@ void tree_resource_fini(struct resource *resource)
 	if (resource->fetch)
 		fetch_cancel(resource->fetch);
 	set_ahead(resource, 0);
+	resource->tree->object_bytes -= resource->object_len;
 	free(resource->id);
 	free(resource->path);
 	free(resource->object);
@@ -116,6 +117,7 @@ static int part_describe(struct resource *part, const struct listing *listing,
 		free(object);
 		return -ENOMEM;
 	}
+	part->tree->object_bytes += entry->body_len - part->object_len;
 	free(part->object);
 	free(part->path);
 	part->object = object;
@@ -200,7 +202,7 @@ int tree_resource(struct tree *tree, enum provider_level level, const char *id, 
  * listings make room for it. */
 static size_t bytes_held(const struct tree *tree)
 {
-	return listing_bytes_alive() +
+	return listing_bytes_alive() + tree->object_bytes +
 	       tree->counters.resources * (sizeof(struct resource) + RESOURCE_OVERHEAD) +
 	       tree->counters.nodes * (sizeof(struct node) + NODE_OVERHEAD) +
 	       tree->bucket_count * sizeof(*tree->nodes);

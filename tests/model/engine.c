@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -437,7 +438,7 @@ static void run_schedule(uint64_t number)
 	unsigned steps_max;
 	unsigned rounds;
 
-	alarm(SCHEDULE_MAX_S);
+	setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = SCHEDULE_MAX_S}, NULL);
 	seed = number;
 	rng_state = (number + 1) * UINT64_C(0xD1B54A32D192ED03);
 	pick_troubles();
@@ -501,7 +502,7 @@ int main(int argc, char **argv)
 
 	memory_init();
 	log_init(LOG_LEVEL_ERROR, LOG_TARGET_STDERR);
-	signal(SIGALRM, on_alarm);
+	signal(SIGPROF, on_alarm);
 	signal(SIGSEGV, on_crash);
 	signal(SIGBUS, on_crash);
 	signal(SIGABRT, on_crash); /* an assert() */

@@ -52,6 +52,8 @@ class Reader:
         """The call's value, or None for an error that may be. `waits`: how many listings and documents
         it may have to wait for, one after the other."""
         began = time.monotonic()
+        if waits and arguments and self.run.refetches:  # each name on the way may wait
+            waits += str(arguments[0]).count("/")
         try:
             return function(*arguments, **more)
         except OSError as error:
@@ -102,7 +104,10 @@ class Reader:
             return None
         pieces = []
         try:
-            size = os.fstat(fd).st_size
+            about = self.call(1, os.fstat, fd)
+            if about is None:  # it is a directory by now
+                return None
+            size = about.st_size
             while piece := self.call(1, os.read, fd, self.rng.choice((100, 4096, 131072))):
                 pieces.append(piece)
         finally:
@@ -126,7 +131,10 @@ class Reader:
             return
         possible = None
         try:
-            size, offset = os.fstat(fd).st_size, 0
+            about = self.call(1, os.fstat, fd)
+            if about is None:
+                return
+            size, offset = about.st_size, 0
             for _ in range(self.rng.randint(1, 8)):
                 length = self.rng.choice((1, 100, 4096, 70_000, 131_072))
                 offset = self.rng.choice((offset, 0, self.rng.randint(0, size), max(0, size - length)))

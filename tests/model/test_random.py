@@ -33,7 +33,7 @@ READERS = 4
 ROUND_S = (2, 5)
 CALM_WITHIN_S = 60
 # A call that is never answered would be waited for in vain.
-STUCK_S = CALM_WITHIN_S + 30
+STUCK_S = 2 * CALM_WITHIN_S + 30  # a quiet point has two waits
 LOG_SHOWN = 40
 ACTION_SHOWN = 300
 # Gauges of the API, and of a storage if there is one.
@@ -120,6 +120,8 @@ class Run:
                 break
             except (AssertionError, OSError) as problem:
                 last = problem
+                if "refused" in self.mount.control("status"):  # it was on its way when all became well
+                    self.mount.signal(signal.SIGHUP)
             if time.monotonic() > end:
                 raise AssertionError(
                     f"all is well, and the mount is not as the server:\n{self.mount.control('status')}") from last
@@ -195,6 +197,7 @@ def run(provider, seed, seconds):
         "connections": rng.choice((1, 4, 16)),
         **special,
     }
+    made.refetches = settings["ttl"] == 0 and settings["stale"] == 0
     options = ",".join(f"{key}={value}" for key, value in settings.items())
     show(f"{provider} SEED={seed} {options} {' '.join(simulated_options)}")
     try:

@@ -23,7 +23,7 @@ static int64_t told(struct pace *pace, uint64_t left, bool is_short, int64_t res
 		.reset_ms = reset_ms,
 	};
 
-	return pace_told(pace, &allowance, false, now_ms);
+	return pace_told(pace, &allowance, false, now_ms, now_ms);
 }
 
 static void test_nothing_told_bounds_nothing(void **state)
@@ -86,7 +86,6 @@ static void test_a_new_allowance_ends_it(void **state)
 	assert_false(pace_allows(&pace, 99, 3100)); /* believed from the first word on */
 }
 
-/* Answers overtake each other, and whole seconds make the same reset look like another. */
 /* The one for an hour left less for a moment. */
 static void test_what_is_used_up_for_a_minute_waits_for_no_hour(void **state)
 {
@@ -101,6 +100,7 @@ static void test_what_is_used_up_for_a_minute_waits_for_no_hour(void **state)
 	assert_true(pace_allows(&pace, 50, 61000));
 }
 
+/* Answers overtake each other, and whole seconds make the same reset look like another. */
 static void test_of_one_allowance_the_least_counts(void **state)
 {
 	struct pace pace = {.trust = 0};
@@ -133,7 +133,7 @@ static void test_a_429_proves_it(void **state)
 	struct pace pace = {.trust = 0};
 
 	(void)state;
-	assert_int_equal(pace_told(&pace, &none, true, 1000), 30000);
+	assert_int_equal(pace_told(&pace, &none, true, 1000, 1000), 30000);
 }
 
 /* ---- Headers. ---- */
@@ -268,6 +268,32 @@ static void test_a_late_answer_is_of_no_new_allowance(void **state)
 	assert_false(pace_allows(&pace, 6, 3100));
 }
 
+/* What a client was refused an hour ago says nothing of what others have used up since. */
+static void test_a_percentage_is_over_with_its_time(void **state)
+{
+	struct inbenta_usage kept = {0};
+	struct provider_allowance allowance;
+
+	(void)state;
+	assert_int_equal(left_at(&kept, "100%"), 0);
+	assert_true(inbenta_read_allowance(&kept, "55%", "30", WALL_S + 40, &allowance));
+	assert_int_equal(allowance.left, 45);
+}
+
+/* Its body took four seconds: what it says was so when the others were not counted yet. */
+static void test_what_was_asked_before_and_comes_late_is_nothing_new(void **state)
+{
+	const struct provider_allowance late = {.left = 19, .reset_ms = 57000};
+	struct pace pace = {.trust = 0};
+
+	(void)state;
+	told(&pace, 18, false, 57000, 1000);
+	told(&pace, 3, false, 57000, 1100);
+	assert_int_equal(pace_told(&pace, &late, false, 900, 5000), 0);
+	assert_true(pace_allows(&pace, 2, 5000));
+	assert_false(pace_allows(&pace, 3, 5000));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -283,6 +309,8 @@ int main(void)
 		cmocka_unit_test(test_a_percentage_tells_requests_by_what_they_add),
 		cmocka_unit_test(test_a_percentage_never_promises_too_much),
 		cmocka_unit_test(test_a_late_answer_is_of_no_new_allowance),
+		cmocka_unit_test(test_a_percentage_is_over_with_its_time),
+		cmocka_unit_test(test_what_was_asked_before_and_comes_late_is_nothing_new),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
