@@ -110,8 +110,11 @@ def test_a_rename_is_seen_past_ttl_though_the_old_list_is_shown_meanwhile(sim):
         link = mount / "by-id" / "binders" / binder
         before = os.readlink(link)
         sim.change("rename_binder", id=binder, name="Nytt namn")
+        # The refresh that the name's look-up begins must not end before the link is read.
+        sim.control("POST", "/settings", latency_ms=1000)
         let_ttl_pass()
         assert os.readlink(link) == before
+        sim.control("POST", "/settings", latency_ms=0)
         wait_until(lambda: os.readlink(link) == "../../binders/Nytt namn")
         assert (link / "binder.json").exists()
 
