@@ -258,6 +258,21 @@ static void test_a_token_refused_while_its_address_is_asked_for_is_replaced(void
 	assert_held("token-2");
 }
 
+/* Those that were under way with the wrong one: it is known already, and they can only wait. */
+static void test_a_wrong_address_that_cannot_be_replaced_yet_fails_nobody(void **state)
+{
+	uint64_t serial = 0;
+
+	(void)state;
+	failing = APIS;
+	assert_non_null(held(&serial));
+	assert_true(token_reject(token, serial, PROVIDER_REFUSAL_ADDRESS));
+	RUN_UNTIL(&loop, token_state(token) == TOKEN_BACKING_OFF);
+	assert_true(token_reject(token, serial, PROVIDER_REFUSAL_ADDRESS));
+	assert_int_equal(token_state(token), TOKEN_BACKING_OFF);
+	assert_held(NULL);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -268,6 +283,7 @@ int main(void)
 		TEST(test_a_wrong_address_holds_the_token_back_and_costs_one_request),
 		TEST(test_a_wrong_address_during_a_renewal_waits_for_its_end),
 		TEST(test_a_token_refused_while_its_address_is_asked_for_is_replaced),
+		TEST(test_a_wrong_address_that_cannot_be_replaced_yet_fails_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
