@@ -116,8 +116,10 @@ static void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		fs_op_run(&(struct op){.req = req, .type = OP_GETATTR, .ino = ino});
 		return;
 	}
-	fs_fixed_attr(fs_of(req), ino, &attr, &timeout_s);
-	fuse_reply_attr(req, &attr, timeout_s);
+	if (fs_fixed_attr(fs_of(req), ino, &attr, &timeout_s))
+		fuse_reply_err(req, ENOMEM);
+	else
+		fuse_reply_attr(req, &attr, timeout_s);
 }
 
 static void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -58,8 +58,8 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 		slot->name = fixed.name;
 		slot->param.ino = fixed.ino;
 		slot->param.entry_timeout = FS_FIXED_TIMEOUT_S;
-		fs_fixed_attr(fs, slot->param.ino, &slot->param.attr, &slot->param.attr_timeout);
-		return 0;
+		return fs_fixed_attr(fs, slot->param.ino, &slot->param.attr,
+				     &slot->param.attr_timeout);
 	}
 	entry = fs_view_entry(view, handle->dir.listing, handle->dir.index, index);
 	if (!entry)

@@ -65,9 +65,9 @@ static int control_text(const struct fs *fs, fuse_ino_t ino, struct buf *out)
 	return control_files[ino - FS_INO_CONTROL_FIRST].print(fs->control, out);
 }
 
-/* The text that readers without a handle get now. The kernel asks for the attributes before each
- * read(2), also before the one that finds the end: whoever has just read goes on with its text, or
- * the end of another would follow. */
+/* The text that readers without a handle get now; NULL: out of memory. The kernel asks for the
+ * attributes before each read(2), also before the one that finds the end: whoever has just read
+ * goes on with its text, or the end of another would follow. */
 static const struct fs_text *kept_text(struct fs *fs, fuse_ino_t ino, bool is_read)
 {
 	struct fs_text *text = &fs->texts[ino - FS_INO_CONTROL_FIRST];
@@ -77,29 +77,34 @@ static const struct fs_text *kept_text(struct fs *fs, fuse_ino_t ino, bool is_re
 	if (text->made_ms && (goes_on || loop_now_ms() - text->made_ms < TEXT_TTL_MS))
 		return text;
 	buf_reset(&text->text);
-	control_text(fs, ino, &text->text);
+	text->made_ms = 0;
+	if (control_text(fs, ino, &text->text))
+		return NULL;
 	text->made_ms = loop_now_ms();
 	return text;
 }
 
-static void control_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr)
+static int control_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr)
 {
-	int64_t mtime_ns = fs->started_wall_ns;
 	struct buf text = BUF_INIT(CONTROL_TEXT_MAX);
-	off_t size = 0;
+	const struct fs_text *kept;
+	int error;
 
 	if (!fs->config->content) {
+		kept = kept_text(fs, ino, false);
+		if (!kept)
+			return -ENOMEM;
 		/* A time that moves keeps the kernel from reading it out of its cache unnoticed. */
-		mtime_ns = loop_wall_ns();
-		size = (off_t)kept_text(fs, ino, false)->text.len;
-	} else if (control_text(fs, ino, &text) == 0) {
-		size = (off_t)text.len;
+		fs_attr_fill(fs, attr, ino, S_IFREG, loop_wall_ns(), (off_t)kept->text.len);
+		return 0;
 	}
+	error = control_text(fs, ino, &text);
+	fs_attr_fill(fs, attr, ino, S_IFREG, fs->started_wall_ns, (off_t)text.len);
 	buf_reset(&text);
-	fs_attr_fill(fs, attr, ino, S_IFREG, mtime_ns, size);
+	return error;
 }
 
-void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s)
+int fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s)
 {
 	int64_t mtime_ns = fs->started_wall_ns;
 
@@ -107,14 +112,14 @@ void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret
 	if (fs_is_control_file(ino)) {
 		/* Never kept, and read past the page cache: the text is new at each open. */
 		*ret_timeout_s = 0;
-		control_attr(fs, ino, attr);
-		return;
+		return control_attr(fs, ino, attr);
 	}
 	if (fs_is_top(ino)) {
 		*ret_timeout_s = tree_timeout_s(fs->tree, tree_top(fs->tree));
 		mtime_ns = tree_mtime_ns(tree_top(fs->tree));
 	}
 	fs_attr_fill(fs, attr, ino, S_IFDIR, mtime_ns, 0);
+	return 0;
 }
 
 void fs_fixed_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -127,7 +132,10 @@ void fs_fixed_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		if (strcmp(entry.name, name) != 0)
 			continue;
 		reply.ino = entry.ino;
-		fs_fixed_attr(fs_of(req), reply.ino, &reply.attr, &reply.attr_timeout);
+		if (fs_fixed_attr(fs_of(req), reply.ino, &reply.attr, &reply.attr_timeout)) {
+			fuse_reply_err(req, ENOMEM);
+			return;
+		}
 		break;
 	}
 	fuse_reply_entry(req, &reply);
@@ -164,7 +172,10 @@ void fs_control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void fs_control_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset)
 {
-	const struct buf *text = &kept_text(fs_of(req), ino, true)->text;
+	const struct fs_text *kept = kept_text(fs_of(req), ino, true);
 
-	fs_reply_part(req, text->data, text->len, size, offset);
+	if (kept)
+		fs_reply_part(req, kept->text.data, kept->text.len, size, offset);
+	else
+		fuse_reply_err(req, ENOMEM);
 }

@@ -282,7 +282,8 @@ bool fs_is_fixed_dir(fuse_ino_t ino);
 bool fs_is_control_file(fuse_ino_t ino);
 /* The entry at `index`, or false past the last. */
 bool fs_fixed_entry(const struct fs *fs, fuse_ino_t dir, size_t index, struct fs_fixed *ret_entry);
-void fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s);
+/* Returns 0 or -ENOMEM. */
+int fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s);
 void fs_fixed_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void fs_fixed_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
