@@ -22,8 +22,8 @@ from pooling import NOISE_S, outcome_of
 
 KIB = 1024
 MIB = 1024 * KIB
-# What two sockets may hold of an answer that is held back.
-SOCKETS = 10 * 1024 * 1024
+# What the sockets of two connections may hold of answers that are held back.
+SOCKETS = 2 * 10 * MIB
 BLOCK = 64 * KIB
 
 
@@ -156,7 +156,10 @@ def test_a_jump_ends_the_read_ahead():
             offset = 41 * MIB + i * 128 * KIB
             assert os.pread(file, 128 * KIB, offset) == document.truth(offset, 128 * KIB)
         wait_until(lambda: storage_has_stopped(sim))
-        assert MIB <= sim.stats()["bytes"]["storage"] - after["bytes"]["storage"] <= 3 * MIB + SOCKETS
+        stats = sim.stats()
+        assert stats["bytes"]["storage"] - after["bytes"]["storage"] >= MIB
+        # How much lies in the sockets of connections that are held back is the kernel's to say.
+        assert stats["routes"]["storage"] - after["routes"]["storage"] <= 6
         assert mount.metrics()["storage_received_bytes_total"] <= (16 + 3) * MIB
 
 
