@@ -422,7 +422,8 @@ static void test_a_failing_stream_is_not_hurried(void **state)
 		before = counters()->requests;
 		for (size_t k = 0; k < 5; k++)
 			assert_int_equal(open_reader(i, version), error);
-		assert_int_equal(counters()->requests, before);
+		/* The back-off's next try may be due just then. */
+		assert_in_range(counters()->requests - before, 0, 1);
 	}
 }
 
