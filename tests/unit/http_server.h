@@ -61,6 +61,7 @@ struct server {
 	size_t bytes_out;
 	struct server_request *seen; /* SERVER_SEEN_MAX of them */
 	unsigned seen_count;
+	int64_t latest_ms; /* when the latest of them came */
 };
 
 struct server_write {
@@ -269,6 +270,7 @@ static inline bool server_take(struct server_connection *connection)
 	request->connection = connection;
 	connection->request = request;
 	server->seen_count++;
+	server->latest_ms = loop_now_ms();
 	server->handle(server, request);
 	return true;
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#define TIMEOUT_MS 15000 /* nothing here is about time */
 #include "content_fixture.h"
 
 /* What one pause may be late by: curl's buffer. */

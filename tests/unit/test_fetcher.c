@@ -202,11 +202,15 @@ static void test_a_cancelled_fetch_makes_room(void **state)
 /* All API requests fail until the breaker opens. */
 static void open_breaker(void)
 {
+	int64_t start_ms = loop_now_ms();
+
 	RESETS("GET /api", FOREVER);
 	RESETS("POST /api", FOREVER);
 	assert_int_equal(fetch(NULL), -EHOSTUNREACH);
-	assert_false(fetcher_breaker_open(fetcher));
-	assert_int_equal(fetcher_refusal(fetcher), 0);
+	if (loop_now_ms() - start_ms < TIMEOUT_MS) {
+		assert_false(fetcher_breaker_open(fetcher));
+		assert_int_equal(fetcher_refusal(fetcher), 0);
+	}
 	assert_true(fetcher_failing_since(fetcher) > 0);
 	clock_sleep(TIMEOUT_MS); /* curl's clock stands still: what hangs goes on hanging */
 	assert_int_equal(fetch(NULL), -EHOSTUNREACH);
