@@ -279,6 +279,10 @@ static void call_refused(struct call *call, const struct http_response *response
 		fetch_advance(fetch);
 		return;
 	}
+	if (why == PROVIDER_REFUSAL_UNREAD) {
+		call_fail(call, -ENOMEM, response, "there is no memory to read the refusal");
+		return;
+	}
 	if (call_healed(call, why))
 		return;
 	call_fail(call, error, response,
