@@ -297,7 +297,7 @@ static bool is_seamless(struct provider_task *task)
 		const struct inbenta_page *page = &task->pages[i];
 		const struct inbenta_page *next = &task->pages[i + 1];
 
-		if (next->count == 0 && next->offset >= task->end)
+		if (next->count == 0 && next->offset >= page->offset + page->count)
 			continue; /* asked for in vain */
 		if (page->offset + page->count != next->offset + 1 || page->last != next->first)
 			return false;

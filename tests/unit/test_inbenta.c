@@ -197,6 +197,15 @@ static void test_what_moved_between_pages_is_found_in_a_second_reading(void **st
 	    {PAGE("4", "3"), RESULTS(C("5") "," C("6") "," C("7"), "false")});
 	assert_int_equal(contents_in(&run), 7);
 	run_fini(&run);
+	/* So many go that the next page is past the end. */
+	RUN(&run, NO_CATEGORIES,
+	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("4") "," C("5") "," C("6") "," C("7"), "true")},
+	    {PAGE("4", "6"), RESULTS("", "false")},
+	    {PAGE("4", "0"), RESULTS(C("4") "," C("5") "," C("6") "," C("7"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("7") "," C("8"), "false")});
+	assert_int_equal(contents_in(&run), 8);
+	run_fini(&run);
 	/* One that comes moves others to the next page; a second reading is the last one. */
 	RUN(&run, NO_CATEGORIES,
 	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
