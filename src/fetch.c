@@ -26,7 +26,6 @@
 #define BACKOFF_DOUBLINGS 4
 /* Most refreshes that wait for their turn; the next access asks again for one that was left out. */
 #define BACKGROUND_QUEUE_MAX 64
-#define PAUSE_MIN_MS	     1000
 /* A server that goes on answering 429 is given up on for this fetch. */
 #define LIMITED_TRIES 5
 
@@ -215,15 +214,11 @@ static void call_failed(struct call *call, int error, const struct http_response
 static void call_limited(struct call *call, const struct http_response *response)
 {
 	struct fetcher *fetcher = call->fetch->fetcher;
-	int64_t wait_ms = response->retry_after_ms;
+	int64_t wait_ms;
 
 	fetcher->counters.answers_limited++;
 	call->last = failure_of(call->fetch, -EBUSY, response);
-	if (wait_ms < 0)
-		wait_ms = loop_jitter_ms(PAUSE_MIN_MS << call->limited);
-	if (wait_ms < BACKOFF_MIN_MS) /* "at once" is no answer to too many requests */
-		wait_ms = BACKOFF_MIN_MS;
-	fetcher_pause(fetcher, wait_ms);
+	wait_ms = fetcher_limited(fetcher, response->retry_after_ms, call->limited);
 	fetcher_narrow(fetcher, call->sent_ms);
 	if (++call->limited >= LIMITED_TRIES) {
 		call_fail(call, -EBUSY, response, "too many requests");
@@ -282,6 +277,10 @@ static void call_refused(struct call *call, const struct http_response *response
 		}
 		call_free(call);
 		fetch_advance(fetch);
+		return;
+	}
+	if (why == PROVIDER_REFUSAL_UNREAD) {
+		call_fail(call, -ENOMEM, response, "there is no memory to read the refusal");
 		return;
 	}
 	if (call_healed(call, why))

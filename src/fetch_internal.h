@@ -66,6 +66,7 @@ struct fetcher {
 	struct breaker breaker;
 	struct pace pace;
 	struct http_transfer *probe;
+	int64_t probe_sent_ms;
 	struct fetch_counters counters;
 	void (*grown)(void *data); /* or NULL; see fetcher_watch */
 	void *grown_data;
@@ -90,8 +91,9 @@ void fetcher_wake(struct fetcher *fetcher);
 void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms);
 /* And to that: more again, little by little. */
 void fetcher_widen(struct fetcher *fetcher);
-/* The server asked for that (429): nothing is sent for so long. */
-void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms);
+/* After a 429 that asks for so long (-1: it does not say), the call's first but for so many,
+ * nothing is sent for as long as is returned. */
+int64_t fetcher_limited(struct fetcher *fetcher, int64_t asked_ms, unsigned int before);
 /* Goes by what the answer to a request sent then says of the allowance. */
 void fetcher_heed(struct fetcher *fetcher, const struct http_response *response, int64_t sent_ms);
 /* A try that began then failed on the network or with 5xx. */

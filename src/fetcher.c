@@ -11,6 +11,9 @@
 #include <stdlib.h>
 
 #define NS_PER_S 1000000000LL
+/* After a 429 that names no time, the first; "at once" is no answer to too many requests. */
+#define PAUSE_MIN_MS   1000
+#define PAUSE_LEAST_MS 200
 /* Most fetches begun and not ended, when somebody waits for the next and when nobody does: each
  * holds in memory what it received so far. */
 #define FOREGROUND_MAX 16
@@ -79,8 +82,9 @@ static void on_probe_answer(void *data, struct http_response *response)
 		probe_later(fetcher, response->retry_after_ms);
 		return;
 	}
+	fetcher_heed(fetcher, response, fetcher->probe_sent_ms);
 	if (response->status == 429)
-		fetcher_pause(fetcher, response->retry_after_ms);
+		fetcher_limited(fetcher, response->retry_after_ms, 0);
 	fetcher_note_success(fetcher); /* whatever it says, it is there */
 }
 
@@ -126,6 +130,7 @@ static void on_probe_timer(uv_timer_t *timer)
 	if (!error)
 		error = http_send(fetcher->http, &request, bearer, on_probe_answer, fetcher,
 				  &fetcher->probe);
+	fetcher->probe_sent_ms = loop_now_ms();
 	if (error)
 		probe_later(fetcher, 0);
 	else
@@ -307,12 +312,22 @@ void fetcher_widen(struct fetcher *fetcher)
 	fetcher->window_answers = 0;
 }
 
-void fetcher_pause(struct fetcher *fetcher, int64_t wait_ms)
+static void pause_for(struct fetcher *fetcher, int64_t wait_ms)
 {
 	int64_t until_ms = loop_now_ms() + wait_ms;
 
 	if (until_ms > fetcher->pause_until_ms)
 		fetcher->pause_until_ms = until_ms;
+}
+
+int64_t fetcher_limited(struct fetcher *fetcher, int64_t asked_ms, unsigned int before)
+{
+	int64_t wait_ms = asked_ms >= 0 ? asked_ms : loop_jitter_ms(PAUSE_MIN_MS << before);
+
+	if (wait_ms < PAUSE_LEAST_MS)
+		wait_ms = PAUSE_LEAST_MS;
+	pause_for(fetcher, wait_ms);
+	return wait_ms;
 }
 
 void fetcher_heed(struct fetcher *fetcher, const struct http_response *response, int64_t sent_ms)
@@ -327,8 +342,8 @@ void fetcher_heed(struct fetcher *fetcher, const struct http_response *response,
 	wait_ms = pace_told(&fetcher->pace, &allowance, response->status == 429, sent_ms,
 			    loop_now_ms());
 	if (wait_ms > 0)
-		fetcher_pause(fetcher, wait_ms < HTTP_RETRY_AFTER_MAX_MS ? wait_ms
-									 : HTTP_RETRY_AFTER_MAX_MS);
+		pause_for(fetcher,
+			  wait_ms < HTTP_RETRY_AFTER_MAX_MS ? wait_ms : HTTP_RETRY_AFTER_MAX_MS);
 }
 
 void fetcher_wake(struct fetcher *fetcher)

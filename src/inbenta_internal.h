@@ -52,6 +52,7 @@ struct provider_task {
 	size_t answered;
 	uint64_t page_length; /* as the server has them */
 	uint64_t offset;      /* of the next page to be planned; 0: it is the first */
+	uint64_t furthest;    /* offset of the furthest page that was answered */
 	uint64_t end;	      /* of contents, as far as known; UINT64_MAX before */
 	size_t found;	      /* contents so far */
 	bool is_reread;

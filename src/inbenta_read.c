@@ -297,7 +297,7 @@ static bool is_seamless(struct provider_task *task)
 		const struct inbenta_page *page = &task->pages[i];
 		const struct inbenta_page *next = &task->pages[i + 1];
 
-		if (next->count == 0 && next->offset >= task->end)
+		if (next->count == 0 && next->offset >= page->offset + page->count)
 			continue; /* asked for in vain */
 		if (page->offset + page->count != next->offset + 1 || page->last != next->first)
 			return false;
@@ -315,6 +315,7 @@ static void maybe_reread(struct provider_task *task)
 	task->page_next = 0;
 	task->answered = 0;
 	task->offset = 0;
+	task->furthest = 0;
 	task->end = UINT64_MAX;
 }
 
@@ -324,12 +325,16 @@ static int note_page(struct provider_task *task, const struct inbenta_page *page
 {
 	uint64_t count = page->count;
 	uint64_t end = page->offset + count;
+	/* What one has that was overtaken may all have been in those beside it. */
+	bool is_old = fresh == 0 && page->offset >= task->furthest;
 	int error = 0;
 
 	task->answered++;
+	if (page->offset > task->furthest)
+		task->furthest = page->offset;
 	/* It would go on for ever. The second time little is new, but the end is known about. */
-	if (more &&
-	    (count == 0 || (fresh == 0 && (!task->is_reread || page->offset / 2 >= task->found))))
+	if (more && (count <= (page->offset ? overlap(task) : 0) ||
+		     (is_old && (!task->is_reread || page->offset / 2 >= task->found))))
 		return -EBADMSG;
 	if (!more && end < task->end)
 		task->end = end;

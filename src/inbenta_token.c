@@ -215,18 +215,23 @@ int inbenta_token_answer(struct provider *provider, const struct http_response *
 /* --- Refusals --- */
 
 /* {"error": {code, message}} of the API (S), {"Message"} (S) or {"message"} (V) of the gateway. */
-static void read_message(const struct http_response *response, struct buf *out)
+/* Returns 0 or -ENOMEM. */
+static int read_message(const struct http_response *response, struct buf *out)
 {
 	struct json answer;
-	struct json error;
+	struct json member;
+	int error;
 
 	if (json_parse(buf_str(&response->body), response->body.len, &answer))
-		return;
-	if (json_get(answer, "error", &error) == 0 &&
-	    json_get_string(error, "message", out) != -ENOENT)
-		return;
-	if (json_get_string(answer, "Message", out) == -ENOENT)
-		json_get_string(answer, "message", out);
+		return 0;
+	error = json_get(answer, "error", &member);
+	if (!error)
+		error = json_get_string(member, "message", out);
+	if (error == -ENOENT)
+		error = json_get_string(answer, "Message", out);
+	if (error == -ENOENT)
+		error = json_get_string(answer, "message", out);
+	return error == -ENOMEM ? error : 0;
 }
 
 /* A token that has expired may be told by 403 "… with an explicit deny" as well as by 401; 403
@@ -242,7 +247,8 @@ enum provider_refusal inbenta_judge(const struct http_response *response)
 		return PROVIDER_REFUSAL_ADDRESS;
 	if (response->status != 403)
 		return PROVIDER_REFUSAL_FINAL;
-	read_message(response, &message);
+	if (read_message(response, &message))
+		return PROVIDER_REFUSAL_UNREAD;
 	if (strcasestr(buf_str(&message), "explicit deny"))
 		return PROVIDER_REFUSAL_TOKEN;
 	return strcasestr(buf_str(&message), "key=value pair") ? PROVIDER_REFUSAL_ADDRESS

@@ -39,6 +39,7 @@ struct token {
 	struct secret secret;	     /* the client's */
 	struct secret bearer;	     /* the token; unset without one */
 	struct provider_grant grant; /* of the conversation under way */
+	int64_t granted_ms;	     /* when it brought the token */
 	bool renewing;		     /* and whether it may go on from the token that is held */
 	bool misled;		     /* where requests go is not known, or known to be wrong */
 	uint64_t serial;	     /* of the token */
@@ -94,10 +95,10 @@ static void granted(struct token *token)
 	}
 	if (grant->token.value) {
 		secret_move(&token->bearer, &token->grant.token);
-		token->dead_ms = now_ms + grant->life_ms - grant->life_ms / MARGIN_PART;
+		token->dead_ms = token->granted_ms + grant->life_ms - grant->life_ms / MARGIN_PART;
 		/* Jitter only towards earlier: 70 to 80 % of the life. */
-		token->renew_ms =
-			now_ms + grant->life_ms * 8 / 10 - random() % (grant->life_ms / 10 + 1);
+		token->renew_ms = token->granted_ms + grant->life_ms * 8 / 10 -
+				  random() % (grant->life_ms / 10 + 1);
 	}
 	token->serial++;
 	token->misled = false;
@@ -168,6 +169,7 @@ static void converse(struct token *token);
 static void on_answer(void *data, struct http_response *response)
 {
 	struct token *token = data;
+	bool had_token = token->grant.token.value;
 	int error = response->error;
 
 	token->transfer = NULL;
@@ -178,6 +180,9 @@ static void on_answer(void *data, struct http_response *response)
 	else if (!error)
 		error = token->ops->token_answer(token->provider, response,
 						 loop_wall_ns() / NS_PER_S, &token->grant);
+	/* The conversation may go on for long. */
+	if (!had_token && token->grant.token.value)
+		token->granted_ms = loop_now_ms();
 	if (error == -EAGAIN)
 		converse(token);
 	else if (error)

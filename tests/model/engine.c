@@ -3,13 +3,14 @@
  *   engine [--seconds=N | --schedules=N]     from a seed that is printed
  *   engine SEED...                           these alone; also SEED=n in the environment
  *
+ * The seed chooses the provider, unless --provider=NAME goes before: then schedules are others.
+ *
  * A schedule makes an organisation and a configuration, then asks, answers, fails, changes, forgets
  * and lets time pass as chance has it; at quiet points all is read and compared; at the end nothing
  * may be left. What each of these demands stands in kernel_check.c, kernel_compare.c, invariants.c
  * and transport.c. */
 #include "engine.h"
 #include "kernel.h"
-
 #include "log.h"
 
 #include <errno.h>
@@ -33,16 +34,24 @@
 /* Listings that are being built or read may be beside those that count. */
 #define MEMORY_SLACK 16384
 
+static const struct vendor vendors[] = {
+	{&provider_ibinder, &world_ibinder, &places_ibinder, &gate_ibinder},
+	{&provider_inbenta, &world_inbenta, &places_inbenta, &gate_inbenta},
+};
+
+const struct vendor *vendor;
 struct config config;
 struct daemon engine;
 uv_loop_t loop;
 uint64_t now_seq;
 bool troubled;
+uint64_t quiet_seq;
 bool was_troubled;
 bool starved;
 int64_t hangup_ms;
 uint64_t hangup_seq;
 
+static const struct vendor *provider_given; /* NULL: the seed chooses */
 static uint64_t seed;
 static uint64_t rng_state;
 static unsigned fault_percent;
@@ -86,7 +95,8 @@ void fail(const char *format, ...)
 
 	for (; i < action_count; i++)
 		fprintf(stderr, "%s\n", actions[i % ACTIONS_KEPT]);
-	fprintf(stderr, "SEED=%" PRIu64 " at %" PRId64 " ms: ", seed, clock_ms);
+	fprintf(stderr, "--provider=%s SEED=%" PRIu64 " at %" PRId64 " ms: ", vendor->ops->name,
+		seed, clock_ms);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
@@ -107,12 +117,7 @@ static void pick_config(void)
 	static const size_t memories[] = {12 << 10, 16 << 10, 16 << 20};
 
 	config = (struct config){
-		.provider = "ibinder",
-		.tenant_id = "6f9619ff-8b86-d011-b42d-00c04fc964ff",
-		.client_id = "client",
-		.api_url = "http://127.0.0.1/api",
-		.auth_url = "http://127.0.0.1/connect/token",
-		.subfolders_path = "/documents/drives/binders/{binder}/folders/{folder}",
+		.provider = (char *)vendor->ops->name,
 		.mountpoint = "/mnt",
 		.ttl_ms = RNG_PICK(ttls_ms),
 		.stale_ms = RNG_PICK(stales_ms),
@@ -122,8 +127,9 @@ static void pick_config(void)
 		.content = rng_percent(50),
 		.sizes = rng_percent(50) ? CONFIG_SIZES_LAZY : CONFIG_SIZES_EXACT,
 	};
-	/* Less than 1 MiB is only of use without contents. */
-	config.memory = config.content ? 1 << 20 : RNG_PICK(memories);
+	/* Less than 1 MiB is only of use without contents beside the listings. */
+	config.memory = config.content && vendor->ops->has_links ? 1 << 20 : RNG_PICK(memories);
+	vendor->world->configure(&config);
 	fault_percent = rng_percent(40) ? 0 : rng_percent(50) ? 10 : 50;
 }
 
@@ -157,24 +163,24 @@ static void start(void)
 	error = http_new(&loop, HTTP_API, config.timeout_ms, config.connections, NULL, NULL, NULL,
 			 &engine.http);
 	if (!error)
-		error = provider_ibinder.provider_new(&config, &engine.provider);
+		error = vendor->ops->provider_new(&config, &engine.provider);
 	if (!error)
-		error = fetcher_new(&loop, engine.http, &config, &provider_ibinder, engine.provider,
+		error = fetcher_new(&loop, engine.http, &config, vendor->ops, engine.provider,
 				    &engine.failures, &engine.fetcher);
 	if (!error)
 		error = wait_room_new(&loop, config.timeout_ms, &engine.room);
 	if (!error)
-		error = tree_new(&config, engine.fetcher, engine.room, provider_ibinder.top_name,
+		error = tree_new(&config, engine.fetcher, engine.room, vendor->ops->top_name,
 				 &engine.tree);
-	if (!error && config.content)
+	if (!error && config.content && vendor->ops->has_links)
 		error = http_new(&loop, HTTP_STORAGE, config.timeout_ms, 128, NULL, NULL, NULL,
 				 &engine.storage);
-	if (!error && config.content)
+	if (!error && engine.storage)
 		error = contents_new(&loop, engine.storage, &config, engine.fetcher, engine.room,
 				     &engine.failures, &engine.contents);
 	engine.control = (struct control){
 		.config = &config,
-		.ops = &provider_ibinder,
+		.ops = vendor->ops,
 		.provider = engine.provider,
 		.fetcher = engine.fetcher,
 		.tree = engine.tree,
@@ -202,7 +208,7 @@ static void end(void)
 	fetcher_free(engine.fetcher);
 	http_free(engine.storage);
 	http_free(engine.http);
-	provider_ibinder.provider_free(engine.provider);
+	vendor->ops->provider_free(engine.provider);
 	for (int turns = 0; uv_run(&loop, UV_RUN_NOWAIT); turns++)
 		CHECK(turns < 100, "something is left in the loop");
 	CHECK(listing_bytes_alive() == 0 && listing_bytes_building() == 0,
@@ -261,16 +267,23 @@ static void advance_to(int64_t until_ms)
 	settle();
 }
 
+/* After so many answers a document comes or goes; 0: none does. */
+static unsigned move_after;
+
 static void answer(enum outcome outcome)
 {
 	totals.answers++;
+	if (move_after && --move_after == 0)
+		vendor->world->move();
 	transport_answer(rng_below(transport_waiting()), outcome);
 }
 
 void run_well(bool (*condition)(void))
 {
 	int64_t until_ms = clock_ms + CALM_WITHIN_MS;
+	bool was_well = transport_is_well;
 
+	transport_is_well = true;
 	settle();
 	while (!condition()) {
 		int64_t next_ms = next_event_ms();
@@ -286,17 +299,18 @@ void run_well(bool (*condition)(void))
 		}
 		settle();
 	}
+	transport_is_well = was_well;
 }
 
 /* --- Schedules --- */
 
 static bool is_calm(void)
 {
-	return kernel_waiting() == 0 && transport_waiting() == 0 &&
+	return kernel_waiting() == 0 && transport_waiting() == 0 && !invariants_is_fetching() &&
 	       token_state(fetcher_token(engine.fetcher)) == TOKEN_HELD &&
 	       !fetcher_breaker_open(engine.fetcher) && fetcher_pause_ms(engine.fetcher) == 0 &&
-	       (!config.content || (!contents_breaker_open(engine.contents) &&
-				    contents_pause_ms(engine.contents) == 0));
+	       (!engine.contents || (!contents_breaker_open(engine.contents) &&
+				     contents_pause_ms(engine.contents) == 0));
 }
 
 static int64_t calm_until_ms;
@@ -312,23 +326,39 @@ static void wait_well(int64_t ms)
 	run_well(is_later);
 }
 
+/* Whatever was wrong is over, and so is what came of it. */
+static void be_done(void)
+{
+	wait_well(config.ttl_ms + config.stale_ms + FAILURES_LAST_MS);
+	run_well(is_calm);
+	was_troubled = was_troubled || troubled;
+	troubled = false;
+	starved = false;
+	quiet_seq = now_seq;
+}
+
 static void be_quiet(void)
 {
 	action("quiet");
 	memory_plenty();
+	transport_is_well = true;
 	if (token_state(fetcher_token(engine.fetcher)) == TOKEN_REFUSED)
 		hang_up(); /* as its text says; or five minutes */
 	run_well(is_calm);
-	wait_well(config.ttl_ms + config.stale_ms + FAILURES_LAST_MS);
-	run_well(is_calm);
+	be_done();
+	if (vendor->world->move && rng_percent(50)) {
+		move_after = 1 + rng_below(8);
+		kernel_walk();
+		move_after = 0;
+		run_well(is_calm);
+		be_done();
+	}
 	action("compare");
-	was_troubled = was_troubled || troubled;
-	troubled = false;
-	starved = false;
 	kernel_compare();
 	CHECK(!troubled, "there is trouble, and nothing is wrong");
 	CHECK(listing_bytes_alive() <= config_memory_listings(&config) + MEMORY_SLACK,
 	      "%zu bytes of listings", listing_bytes_alive());
+	transport_is_well = false;
 	totals.compared++;
 }
 
@@ -378,7 +408,7 @@ static void step(void)
 	if (may_starve && rng_percent(15))
 		change_memory();
 	if (storage.swaps && rng_percent(15))
-		world_swap();
+		storage_swap();
 	if (what < 40)
 		kernel_ask();
 	else if (what < 75) {
@@ -387,7 +417,7 @@ static void step(void)
 	} else if (what < 84)
 		advance_to(clock_ms + RNG_PICK(waits_ms));
 	else if (what < 90)
-		world_change();
+		vendor->world->change();
 	else if (what < 93)
 		kernel_interrupt();
 	else if (what < 98)
@@ -410,8 +440,8 @@ static void on_alarm(int number)
 /* Only what repeats it: nothing else can be relied on. */
 static void tell_seed(void)
 {
-	fprintf(stderr, "SEED=%" PRIu64 " at %" PRId64 " ms: see above, or a crash\n", seed,
-		clock_ms);
+	fprintf(stderr, "--provider=%s SEED=%" PRIu64 " at %" PRId64 " ms: see above, or a crash\n",
+		vendor->ops->name, seed, clock_ms);
 }
 
 static void on_crash(int number)
@@ -440,6 +470,8 @@ static void run_schedule(uint64_t number)
 
 	setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = SCHEDULE_MAX_S}, NULL);
 	seed = number;
+	rng_state = (number + 1) * UINT64_C(0xA0761D6478BD642F);
+	vendor = provider_given ? provider_given : &RNG_PICK(vendors);
 	rng_state = (number + 1) * UINT64_C(0xD1B54A32D192ED03);
 	pick_troubles();
 	rng_state = (number + 1) * UINT64_C(0x9E3779B97F4A7C15);
@@ -447,6 +479,7 @@ static void run_schedule(uint64_t number)
 	clock_reset();
 	now_seq = 1;
 	troubled = false;
+	quiet_seq = 0;
 	was_troubled = false;
 	starved = false;
 	hangup_ms = 0;
@@ -492,6 +525,18 @@ static double real_seconds(clockid_t clock)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static bool take_provider(const char *argument)
+{
+	for (size_t i = 0; i < COUNT(vendors); i++) {
+		if (strncmp(argument, "--provider=", 11) == 0 &&
+		    strcmp(argument + 11, vendors[i].ops->name) == 0) {
+			provider_given = &vendors[i];
+			return true;
+		}
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const char *given = getenv("SEED");
@@ -515,10 +560,12 @@ int main(int argc, char **argv)
 		uint64_t number = strtoull(argv[i], &end, 10);
 
 		if (sscanf(argv[i], "--seconds=%lf", &seconds) == 1 ||
-		    sscanf(argv[i], "--schedules=%llu", &schedules) == 1)
+		    sscanf(argv[i], "--schedules=%llu", &schedules) == 1 || take_provider(argv[i]))
 			continue;
 		if (*end) {
-			fprintf(stderr, "usage: %s [--seconds=N | --schedules=N | SEED...]\n",
+			fprintf(stderr,
+				"usage: %s [--provider=NAME] [--seconds=N | --schedules=N | "
+				"SEED...]\n",
 				argv[0]);
 			return 2;
 		}

@@ -9,7 +9,8 @@
  *                  (transport.c, storage.c)
  *   libfuse        requests come from the schedule through the session's descriptor, answers are
  *                  looked at where they are given (session.c, kernel.c)
- *   the server     a small organisation that remembers all it ever was (world.c)
+ *   the server     a small organisation or knowledge base that remembers all it ever was: what
+ *                  differs between the vendors stands in *_ibinder.c, *_inbenta.c (vendor.h)
  *   malloc         fails when a schedule says so (memory.c)
  *
  * A schedule is what one seed makes of them; it comes out the same each time. */
@@ -65,6 +66,8 @@ extern uv_loop_t loop;
 extern uint64_t now_seq;
 /* Something failed since the last quiet point: old answers and errors may come. */
 extern bool troubled;
+/* When that was. */
+extern uint64_t quiet_seq;
 /* Or before that: what is shown for want of newer may be of then. */
 extern bool was_troubled;
 /* An allocation has failed since then: as little is new, but ENOMEM is the only error that may come
@@ -101,23 +104,25 @@ bool memory_fails(void);
 void *memory_get(size_t size);
 char *memory_get_text(const char *text);
 
+/* --- vendor.h --- */
+
+/* Whose server the schedule meets. */
+extern const struct vendor *vendor;
+
 /* --- world.c: the server's truth --- */
 
-#define BINDERS 3
-#define FOLDERS 3 /* of each binder: two tabs, and one folder in the first */
-/* The folder that one is in. */
-#define WORLD_PARENT(folder) ((folder) == FOLDERS - 1 ? 0 : -1)
-#define DOCUMENTS	     10
-#define STATES_MAX	     24 /* of each object; it changes no more then */
-#define TEXT_MAX	     1024
+#define DOCUMENTS  10
+#define STATES_MAX 24 /* of each object; it changes no more then */
+#define TEXT_MAX   1024
 
 /* What an object was from `from` (a now_seq) on. */
 struct state {
 	uint64_t from;
 	int64_t from_wall_ns;
 	bool there;
-	int binder; /* of a document; -1 for others */
-	int folder; /* -1: none */
+	int binder;	     /* of a document; -1 for others */
+	int folder;	     /* -1: none */
+	unsigned categories; /* or those it is in, a bit for each */
 	unsigned name;
 	unsigned revision;
 	unsigned version;
@@ -130,47 +135,25 @@ struct object {
 };
 
 extern struct world {
-	struct object binders[BINDERS];
-	struct object folders[BINDERS][FOLDERS];
 	struct object documents[DOCUMENTS];
-	uint64_t moved[BINDERS]; /* when documents last came or went */
-	bool tells_tabs;	 /* documents name their folder as their tab, too */
 } world;
 
 void world_reset(void);
-void world_change(void);
 static inline const struct state *world_now(const struct object *object)
 {
 	return &object->states[object->count - 1];
 }
+/* A new state, like the one before. */
+struct state *world_change_object(struct object *object);
 /* Whether that was so at some time between the two. */
 bool world_was(const struct object *object, unsigned state, uint64_t since, uint64_t until);
+/* Of an answer: an item of a JSON array. */
+void world_add_item(struct buf *out, bool *first, const char *text);
+/* The digit that ends a text which begins like this; -1: it does not, or is not below. */
+int world_digit_after(const char *text, const char *start, int below);
 
-/* Each as the server sends it, and as a file shows it but for the newline at its end. */
-void world_print_binder(int binder, const struct state *state, char text[TEXT_MAX]);
-void world_print_folder(int binder, int folder, const struct state *state, char text[TEXT_MAX]);
-void world_print_document(int document, const struct state *state, char text[TEXT_MAX]);
-void world_print_elements(int binder, char text[TEXT_MAX]);
 /* The date of a document that has one, as a time. */
 #define WORLD_DATE_NS (INT64_C(1700000000) * 1000000000)
-#define WORLD_DATE    "2023-11-14T22:13:20Z"
-
-/* The number in an id or a name, or -1. */
-int world_binder_of(const char *id);
-int world_document_of(const char *id);
-
-/* Storage may have other bytes of a version all at once, against what the API promises. */
-#define GENERATIONS    3
-#define WORLD_SIZE_MAX 700000
-#define WORLD_SLACK    2000 /* more bytes that may be sent after the last */
-void world_swap(void);
-/* How many a version has had so far; the last is what storage sends. */
-unsigned world_generations(int document, unsigned version);
-size_t world_size(int document, unsigned version, unsigned generation);
-const char *world_bytes(int document, unsigned version, unsigned generation);
-
-/* A right answer. `target` is path and query below the API. Returns the status. */
-int world_answer(const char *target, const char *body, struct buf *out);
 
 /* --- transport.c --- */
 
@@ -186,7 +169,7 @@ enum outcome {
 	OUTCOME_CUT, /* half of the body */
 	OUTCOMES_USUAL,
 	OUTCOME_MISLED = OUTCOMES_USUAL, /* at storage: a redirect */
-	OUTCOME_LIE,			 /* and bytes that are not what was asked for */
+	OUTCOME_LIE,			 /* and an answer that is not what was asked for */
 	OUTCOMES
 };
 
@@ -196,13 +179,18 @@ void transport_reset(void);
 unsigned transport_waiting(void);
 /* Answers the one at `index`; true if as a good server would. */
 bool transport_answer(unsigned index, enum outcome outcome);
+/* Before an answer of the engine's is looked at: whether a fetch has just failed of a right answer.
+ * What was there before is shown then, without an error. */
+void transport_note(void);
 /* When the first of them runs out of time, in clock_ms; INT64_MAX: none waits. */
 int64_t transport_deadline_ms(void);
 void transport_expire(void);
-/* The server believes no token that it gave so far. */
+/* The server believes no token that it gave so far, or is elsewhere. */
 void transport_revoke(void);
 /* SIGHUP: the client may ask again at once. */
 void transport_forget(void);
+/* Until set again the server refuses nothing for being asked too much. */
+extern bool transport_is_well;
 
 /* --- storage.c --- */
 
@@ -222,10 +210,20 @@ extern struct storage {
 	bool bare_416; /* without a total */
 	bool swaps;    /* generations */
 	int latest;    /* document that was asked for */
-	bool lies;     /* OUTCOME_MISLED, OUTCOME_LIE */
+	bool lies;     /* and so does the API: OUTCOME_MISLED, OUTCOME_LIE */
 	const char *scheme_and_host;
 } storage;
 void storage_pick(void);
+
+/* Storage may have other bytes of a version all at once, against what the API promises. */
+#define GENERATIONS	 3
+#define STORAGE_SIZE_MAX 700000
+#define STORAGE_SLACK	 2000 /* more bytes that may be sent after the last */
+void storage_swap(void);
+/* How many a version has had so far; the last is what storage sends. */
+unsigned storage_generations(int document, unsigned version);
+size_t storage_size(int document, unsigned version, unsigned generation);
+const char *storage_bytes(int document, unsigned version, unsigned generation);
 
 /* --- kernel.c --- */
 
@@ -244,6 +242,8 @@ void kernel_check_ended(void);
 /* Everything is read by one of the ways that lead there, and equals the truth. */
 void kernel_compare(void);
 void kernel_compare_reset(void);
+/* All directories are read, while something may change. */
+void kernel_walk(void);
 
 /* --- engine.c, for kernel.c --- */
 
@@ -254,11 +254,12 @@ void run_well(bool (*condition)(void));
 
 /* --- invariants.c --- */
 
-/* What of the organisation one fetch brings. */
+/* What one fetch brings. */
+#define PARTS_MAX 3
 enum key {
 	KEY_TOP,
-	KEY_BINDER,
-	KEY_OBJECT = KEY_BINDER + BINDERS,
+	KEY_PART,
+	KEY_OBJECT = KEY_PART + PARTS_MAX,
 	KEY_QUERY = KEY_OBJECT + DOCUMENTS,
 	KEYS
 };
@@ -266,6 +267,8 @@ enum key {
 void invariants_reset(void);
 /* Lists, counters and references of the engine agree. Also notes which keys are being fetched. */
 void invariants_check(void);
+/* Whether a fetch has not ended yet, be it that it waits. */
+bool invariants_is_fetching(void);
 /* What comes from here on was not there before. */
 void invariants_mark(void);
 /* The first now_seq of which a listing of that key may tell that came at `ms` or later, and may be

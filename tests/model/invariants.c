@@ -1,9 +1,9 @@
 /* invariants.c: what must hold of the engine's own lists and counters after each turn of the loop;
  * and when which listing was being fetched. The only file here that looks inside. */
 #include "content_internal.h"
-#include "engine.h"
 #include "fetch_internal.h"
 #include "tree_internal.h"
+#include "vendor.h"
 
 #include <string.h>
 
@@ -44,9 +44,9 @@ static int key_of(const struct resource *resource)
 	case PROVIDER_TOP:
 		return KEY_TOP;
 	case PROVIDER_PART:
-		return KEY_BINDER + world_binder_of(resource->id);
+		return KEY_PART + vendor->world->part_of(resource->id);
 	case PROVIDER_OBJECT:
-		return KEY_OBJECT + world_document_of(resource->id);
+		return KEY_OBJECT + vendor->world->document_of(resource->id);
 	default:
 		return KEY_QUERY;
 	}
@@ -213,6 +213,12 @@ static void check_fetcher(void)
 	      in_flight);
 }
 
+bool invariants_is_fetching(void)
+{
+	return !TAILQ_EMPTY(&engine.fetcher->foreground) ||
+	       !TAILQ_EMPTY(&engine.fetcher->background);
+}
+
 /* --- Contents --- */
 
 struct part_totals {
@@ -282,7 +288,7 @@ void invariants_check(void)
 	CHECK(wait_counters(engine.room)->waiting == kernel_waiting(),
 	      "%llu wait, and %u requests are open",
 	      (unsigned long long)wait_counters(engine.room)->waiting, kernel_waiting());
-	CHECK(config.content || waiters == kernel_waiting(), "%u wait for listings, of %u", waiters,
-	      kernel_waiting());
+	CHECK(engine.contents || waiters == kernel_waiting(), "%u wait for listings, of %u",
+	      waiters, kernel_waiting());
 	last_seq = now_seq;
 }

@@ -53,8 +53,13 @@ static void knode_count_lookup(uint64_t id, const struct place *place, uint32_t 
 	if (!node) {
 		CHECK(knode_count < KNODES_MAX, "too many nodes");
 		node = &knodes[knode_count++];
-		*node = (struct knode){.id = id, .candidates = UINT32_MAX};
+		*node = (struct knode){.id = id, .place = *place, .candidates = UINT32_MAX};
 	}
+	/* After a failure a folder may be there under its id: nothing of ours. */
+	CHECK(node->place.type == PLACE_NOTHING || place->type == PLACE_NOTHING ||
+		      (node->place.type == place->type &&
+		       (place->type != PLACE_DOCUMENT || node->place.document == place->document)),
+	      "one id stands for two objects");
 	node->place = *place;
 	node->lookups++;
 	knode_narrow(node, candidates);
@@ -125,6 +130,7 @@ static struct fuse_req *answered(fuse_req_t req)
 	waiting--;
 	if (req->handle)
 		req->handle->busy--;
+	transport_note();
 	if (clock_ms - req->asked_ms >= config.timeout_ms)
 		troubled = true; /* it was waited for in vain: what is old is shown */
 	return req;
@@ -200,13 +206,21 @@ int fuse_reply_attr(fuse_req_t asked, const struct stat *attr, double timeout_s)
 int fuse_reply_readlink(fuse_req_t asked, const char *target)
 {
 	struct fuse_req *req = answered(asked);
-	struct place top = {.type = PLACE_TOP, .view = LISTING_VIEW_OBJECT};
-	struct place place;
+	struct place place = kernel_top(LISTING_VIEW_OBJECT).place;
+	char names[256];
+	char *rest = names;
+	char *name;
 
-	CHECK(strncmp(target, "../../binders/", 14) == 0, "a link to %s", target);
-	place = place_of(&top, target + 14);
-	CHECK(place.binder == req->place.binder, "a link to another: %s", target);
-	check_found(&place, NULL, since_of(KEY_TOP, req, 0));
+	snprintf(names, sizeof(names), "../../%s/", vendor->ops->top_name);
+	CHECK(strncmp(target, names, strlen(names)) == 0, "a link to %s", target);
+	snprintf(names, sizeof(names), "%s", target + strlen(names));
+	while ((name = strsep(&rest, "/"))) {
+		place = place_of(&place, name);
+		check_found(&place, NULL, since_of(KEY_TOP, req, 0));
+	}
+	CHECK(place_is_dir(&place) && place.part == req->place.part &&
+		      place.folder == req->place.folder,
+	      "a link to another: %s", target);
 	return 0;
 }
 
@@ -221,7 +235,7 @@ int fuse_reply_open(fuse_req_t asked, const struct fuse_file_info *fi)
 			handle->candidates = candidates_of(req) & knode_find(req->id)->candidates;
 		return 0;
 	}
-	if (may_tell_since(key_inside(&req->place), req, &since))
+	if (may_tell_since(place_key_inside(&req->place), req, &since))
 		handle->since = since;
 	return 0;
 }
@@ -243,6 +257,7 @@ static size_t take_entry(struct fuse_req *req, const char *bytes)
 	check_listed(handle, name);
 	if (entry->entry_out.nodeid) {
 		struct stat attr = {.st_mode = entry->entry_out.attr.mode,
+				    .st_nlink = entry->entry_out.attr.nlink,
 				    .st_size = (off_t)entry->entry_out.attr.size};
 
 		knode_count_lookup(entry->entry_out.nodeid, &place,
@@ -286,7 +301,7 @@ int fuse_reply_buf(fuse_req_t asked, const char *bytes, size_t len)
 int fuse_reply_iov(fuse_req_t asked, const struct iovec *iov, int count)
 {
 	struct fuse_req *req = answered(asked);
-	static char bytes[WORLD_SIZE_MAX + 1];
+	static char bytes[STORAGE_SIZE_MAX + 1];
 	size_t len = 0;
 
 	for (int i = 0; i < count; i++) {
@@ -315,11 +330,6 @@ struct fuse_req kernel_top(enum listing_view view)
 	};
 }
 
-static bool is_dir(const struct place *place)
-{
-	return place->type <= PLACE_OBJECTS;
-}
-
 static struct fuse_req of_node(const struct knode *node)
 {
 	return (struct fuse_req){.id = node->id, .place = node->place};
@@ -335,39 +345,10 @@ static struct fuse_req pick_node(void)
 	if (rng_percent(15))
 		return (struct fuse_req){.id = FS_INO_OBJECTS,
 					 .place = {.type = PLACE_OBJECTS, .folder = -1, .key = -1}};
-	if (rng_percent(15))
+	if (vendor->ops->query_check && rng_percent(15))
 		return (struct fuse_req){.id = FS_INO_SEARCH,
 					 .place = {.type = PLACE_SEARCH, .folder = -1, .key = -1}};
 	return kernel_top(views[rng_below(config.content ? 4 : 2)]);
-}
-
-/* A name that stands there, stood there, or might. */
-static void pick_name(const struct place *dir, char name[64])
-{
-	const char *suffix = dir->view == LISTING_VIEW_CONTENT ? "" : ".json";
-	int d = (int)rng_below(DOCUMENTS);
-	const struct object *document = &world.documents[d];
-	int b = (int)rng_below(BINDERS);
-	int f = (int)rng_below(FOLDERS);
-
-	if (rng_percent(5))
-		snprintf(name, 64, ".git");
-	else if (dir->type == PLACE_SEARCH)
-		snprintf(name, 64, "pdf");
-	else if (dir->type == PLACE_OBJECTS)
-		snprintf(name, 64, "%08d-0000-4000-8000-000000000000.json", d);
-	else if (dir->type == PLACE_TOP && dir->view == LISTING_VIEW_ID)
-		snprintf(name, 64, "BINDER00%d", b);
-	else if (dir->type == PLACE_TOP)
-		snprintf(name, 64, "b%d-%u", b,
-			 world.binders[b].states[rng_below(world.binders[b].count)].name);
-	else if (rng_percent(60) || dir->type == PLACE_QUERY)
-		snprintf(name, 64, "d%d-%u.pdf%s", d,
-			 document->states[rng_below(document->count)].name, suffix);
-	else if (rng_percent(60))
-		snprintf(name, 64, "f%d-%u", f, world_now(&world.folders[dir->binder][f])->name);
-	else
-		snprintf(name, 64, "%s", dir->type == PLACE_BINDER ? "binder.json" : "folder.json");
 }
 
 static struct khandle *free_handle(unsigned count)
@@ -401,16 +382,16 @@ static bool is_unlisted(const struct place *place)
 
 static void ask_node(struct fuse_req req)
 {
-	if (is_dir(&req.place) && (rng_percent(70) || is_unlisted(&req.place))) {
+	if (place_is_dir(&req.place) && (rng_percent(70) || is_unlisted(&req.place))) {
 		req.ask = ASK_LOOKUP;
-		pick_name(&req.place, req.name);
+		vendor->places->pick_name(&req.place, req.name);
 	} else if (rng_percent(30) || req.place.type == PLACE_NOTHING) {
 		req.ask = ASK_GETATTR; /* nothing: shown after a failure, a directory perhaps */
 	} else if (req.place.type == PLACE_LINK) {
 		req.ask = ASK_READLINK;
 	} else {
 		req.handle = free_handle(HANDLES_MAX - 1); /* one is left for who compares */
-		req.ask = is_dir(&req.place) ? ASK_OPENDIR : ASK_OPEN;
+		req.ask = place_is_dir(&req.place) ? ASK_OPENDIR : ASK_OPEN;
 		if (!req.handle)
 			req.ask = ASK_GETATTR;
 		else if (kernel_open_unasked(&req))
@@ -443,19 +424,19 @@ static void ask_handle(struct khandle *handle)
 		req.size = RNG_PICK(sizes);
 		req.offset = rng_percent(50) ? 0 : rng_below(6000);
 		if (storage.swaps && rng_percent(50)) /* another block of a large one */
-			req.offset += rng_below(WORLD_SIZE_MAX / BLOCK_BYTES) * BLOCK_BYTES;
+			req.offset += rng_below(STORAGE_SIZE_MAX / BLOCK_BYTES) * BLOCK_BYTES;
 	}
 	ask(req);
 }
 
-static const struct knode *node_at(enum place_type type, int binder, int folder, int document)
+static const struct knode *node_at(const struct place *place)
 {
 	for (unsigned i = 0; i < knode_count; i++) {
-		const struct place *place = &knodes[i].place;
+		const struct place *at = &knodes[i].place;
 
-		if (place->view == LISTING_VIEW_CONTENT && place->type == type &&
-		    place->binder == binder && place->folder == folder &&
-		    (document < 0 || place->document == document))
+		if (at->view == place->view && at->type == place->type && at->part == place->part &&
+		    at->folder == place->folder &&
+		    (at->type != PLACE_DOCUMENT || at->document == place->document))
 			return &knodes[i];
 	}
 	return NULL;
@@ -465,11 +446,9 @@ static const struct knode *node_at(enum place_type type, int binder, int folder,
  * few get as far as to read twice from storage. */
 static void ask_content(void)
 {
-	int d = (int)rng_below(DOCUMENTS);
-	const struct state *state = world_now(&world.documents[d]);
-	int b = state->binder;
-	int f = state->folder;
-	const struct knode *node = node_at(PLACE_DOCUMENT, b, f, d);
+	struct place place = vendor->places->of_document((int)rng_below(DOCUMENTS));
+	struct place dir = vendor->places->above(&place);
+	const struct knode *node = node_at(&place);
 	struct fuse_req req = kernel_top(LISTING_VIEW_CONTENT);
 
 	for (unsigned i = 0; i < HANDLES_MAX; i++) {
@@ -483,22 +462,12 @@ static void ask_content(void)
 		ask_node(of_node(node));
 		return;
 	}
+	for (; dir.type != PLACE_TOP && !(node = node_at(&dir)); dir = vendor->places->above(&dir))
+		place = dir;
+	if (node)
+		req = of_node(node);
 	req.ask = ASK_LOOKUP;
-	snprintf(req.name, sizeof(req.name), "d%d-%u.pdf", d, state->name);
-	while (f >= 0 && !(node = node_at(PLACE_FOLDER, b, f, -1))) {
-		snprintf(req.name, sizeof(req.name), "f%d-%u", f,
-			 world_now(&world.folders[b][f])->name);
-		f = WORLD_PARENT(f);
-	}
-	if (!node)
-		node = node_at(PLACE_BINDER, b, -1, -1);
-	if (node) {
-		req.id = node->id;
-		req.place = node->place;
-	} else {
-		snprintf(req.name, sizeof(req.name), "b%d-%u", b,
-			 world_now(&world.binders[b])->name);
-	}
+	place_print(&place, req.name);
 	ask(req);
 }
 

@@ -3,32 +3,7 @@
 #ifndef KERNEL_H
 #define KERNEL_H
 
-#include "engine.h"
-
-/* Where something stands in the tree. */
-struct place {
-	enum place_type {
-		PLACE_TOP,
-		PLACE_BINDER,
-		PLACE_FOLDER,
-		PLACE_SEARCH,
-		PLACE_QUERY,
-		PLACE_OBJECTS, /* by-id/documents/ */
-		PLACE_DOCUMENT,
-		PLACE_BINDER_JSON,
-		PLACE_ELEMENTS,
-		PLACE_FOLDER_JSON,
-		PLACE_LINK,
-		PLACE_NOTHING, /* no name of ours */
-	} type;
-	enum listing_view view;
-	int binder;
-	int folder; /* -1: none */
-	int parent; /* of a folder: the one it is in, or -1 */
-	int document;
-	unsigned name; /* the number in it */
-	int key;       /* which listing has the entry; -1: none */
-};
+#include "vendor.h"
 
 struct knode {
 	uint64_t id;
@@ -78,7 +53,7 @@ struct fuse_req {
 	enum ask ask;
 	uint64_t id;
 	struct place place; /* of the node, or of the directory in which a name is looked up */
-	char name[64];
+	char name[NAME_MAX_OURS];
 	struct khandle *handle;
 	uint64_t fh;
 	struct fuse_req *victim; /* of an interrupt */
@@ -123,10 +98,6 @@ void session_submit(struct fuse_req *req);
 extern bool session_is_interrupting;
 
 /* kernel_check.c */
-/* What a name in a directory stands for. */
-struct place place_of(const struct place *dir, const char *name);
-/* Which listing has the entries of a directory. */
-int key_inside(const struct place *dir);
 /* The first now_seq of which the answer to a request may tell. False: anything goes. */
 bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since);
 void check_attr(const struct stat *attr, mode_t type);

@@ -10,104 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Places --- */
-
-/* Reads a name such as "d3-1.pdf.json". sscanf is slow. */
-static bool read_name(const char *name, char letter, int *ret_object, unsigned *ret_name)
-{
-	char *end;
-
-	if (name[0] != letter || name[1] < '0' || name[1] > '9' || name[2] != '-')
-		return false;
-	*ret_object = name[1] - '0';
-	*ret_name = (unsigned)strtoul(name + 3, &end, 10);
-	return end > name + 3;
-}
-
-static struct place place_in_top(const struct place *dir, const char *name)
-{
-	struct place place = {
-		.type = PLACE_NOTHING, .view = dir->view, .folder = -1, .key = KEY_TOP};
-
-	if (dir->view == LISTING_VIEW_ID) {
-		place.binder = world_binder_of(name);
-		if (place.binder >= 0)
-			place.type = PLACE_LINK;
-	} else if (read_name(name, 'b', &place.binder, &place.name)) {
-		place.type = PLACE_BINDER;
-	}
-	return place;
-}
-
-struct place place_of(const struct place *dir, const char *name)
-{
-	struct place place = *dir;
-
-	if (dir->type == PLACE_TOP)
-		return place_in_top(dir, name);
-	place.type = PLACE_NOTHING;
-	place.parent = dir->folder;
-	place.key = dir->type == PLACE_QUERY ? KEY_QUERY : KEY_BINDER + dir->binder;
-	if (dir->type == PLACE_OBJECTS) {
-		place.document = world_document_of(name);
-		if (place.document >= 0)
-			place.type = PLACE_DOCUMENT;
-		place.key = KEY_OBJECT + place.document;
-	} else if (dir->type == PLACE_SEARCH) {
-		place.type = strcmp(name, "pdf") == 0 ? PLACE_QUERY : PLACE_NOTHING;
-		place.view = LISTING_VIEW_QUERY;
-		place.key = -1;
-	} else if (read_name(name, 'd', &place.document, &place.name)) {
-		place.type = PLACE_DOCUMENT;
-	} else if (read_name(name, 'f', &place.folder, &place.name)) {
-		place.type = PLACE_FOLDER;
-	} else if (strcmp(name, "binder.json") == 0) {
-		place.type = PLACE_BINDER_JSON;
-	} else if (strcmp(name, "metadata-elements.json") == 0) {
-		place.type = PLACE_ELEMENTS;
-	} else if (strcmp(name, "folder.json") == 0) {
-		place.type = PLACE_FOLDER_JSON;
-	}
-	return place;
-}
-
-int key_inside(const struct place *dir)
-{
-	if (dir->type == PLACE_TOP)
-		return KEY_TOP;
-	return dir->type == PLACE_QUERY ? KEY_QUERY : KEY_BINDER + dir->binder;
-}
-
-static const struct object *object_of(const struct place *place)
-{
-	switch (place->type) {
-	case PLACE_BINDER:
-	case PLACE_LINK:
-		return &world.binders[place->binder];
-	case PLACE_FOLDER:
-		return &world.folders[place->binder][place->folder];
-	case PLACE_DOCUMENT:
-		return &world.documents[place->document];
-	default:
-		return NULL;
-	}
-}
-
-/* Whether the object stood there, under that name. */
-static bool stood(const struct place *place, const struct state *state)
-{
-	if (!state->there)
-		return false;
-	if (place->type == PLACE_LINK || place->key == KEY_OBJECT + place->document)
-		return true;
-	if (state->name != place->name ||
-	    (place->type == PLACE_FOLDER && place->parent != WORLD_PARENT(place->folder)))
-		return false;
-	if (place->type != PLACE_DOCUMENT || place->key == KEY_QUERY)
-		return true;
-	return state->binder == place->binder && state->folder == place->folder;
-}
-
 bool may_tell_since(int key, const struct fuse_req *req, uint64_t *ret_since)
 {
 	int64_t asked_ms = req->asked_boot_ms;
@@ -133,7 +35,9 @@ void check_attr(const struct stat *attr, mode_t type)
 	mode_t mode = type == S_IFDIR ? 0555 : type == S_IFLNK ? 0777 : 0444;
 
 	CHECK(attr->st_mode == (type | mode), "mode %o", attr->st_mode);
-	CHECK(attr->st_nlink == 1, "%lu links", (unsigned long)attr->st_nlink);
+	CHECK(attr->st_nlink == 1 ||
+		      (type == S_IFREG && attr->st_nlink <= vendor->places->links_max),
+	      "%lu links", (unsigned long)attr->st_nlink);
 	CHECK(attr->st_blocks == (attr->st_size + 511) / 512, "%lld blocks",
 	      (long long)attr->st_blocks);
 	CHECK(attr->st_mtim.tv_sec == attr->st_ctim.tv_sec &&
@@ -148,7 +52,7 @@ static size_t text_size(const struct place *place, const struct state *state)
 {
 	char text[TEXT_MAX];
 
-	world_print_document(place->document, state, text);
+	vendor->world->print_document(place->document, state, text);
 	return strlen(text) + 1;
 }
 
@@ -157,19 +61,22 @@ static unsigned generations_of_size(const struct place *place, const struct stat
 				    size_t size)
 {
 	unsigned found = 0;
+	size_t right;
 
-	for (unsigned g = 0; g < world_generations(place->document, state->version); g++)
-		found |= (world_size(place->document, state->version, g) == size) << g;
+	for (unsigned g = 0; vendor->world->bytes(place->document, state->version, g, &right); g++)
+		found |= (right == size) << g;
 	return found;
 }
 
-static bool has_size(const struct place *place, const struct state *state, off_t size)
+bool kernel_has_size(const struct place *place, const struct state *state, off_t size)
 {
 	if (place->type != PLACE_DOCUMENT)
 		return true;
-	if (place->view == LISTING_VIEW_CONTENT) /* 0: not known yet */
-		return size == 0 || generations_of_size(place, state, (size_t)size);
-	return (size_t)size == text_size(place, state);
+	if (place->view != LISTING_VIEW_CONTENT)
+		return (size_t)size == text_size(place, state);
+	/* 0: not known yet, where contents are not in the listing */
+	return (size == 0 && vendor->ops->has_links) ||
+	       generations_of_size(place, state, (size_t)size);
 }
 
 uint64_t since_of(int key, const struct fuse_req *req, int64_t keep_ms)
@@ -208,54 +115,20 @@ static uint32_t with_same_version(const struct place *place, uint32_t candidates
 
 uint32_t check_found(const struct place *place, const struct stat *attr, uint64_t since)
 {
-	const struct object *object = object_of(place);
-	uint32_t candidates = 0;
+	uint32_t candidates = vendor->places->states(place, attr, since);
 
-	if (!object)
-		return UINT32_MAX;
-	for (unsigned i = 0; i < object->count; i++) {
-		if (world_was(object, i, since, now_seq) && stood(place, &object->states[i]) &&
-		    (!attr || has_size(place, &object->states[i], attr->st_size)))
-			candidates |= UINT32_C(1) << i;
-	}
 	if (candidates)
 		return with_same_version(place, candidates);
-	fail("type %d, binder %d, folder %d, document %d, name %u, size %lld: it was not so since "
-	     "%" PRIu64,
-	     place->type, place->binder, place->folder, place->document, place->name,
-	     attr ? (long long)attr->st_size : -1LL, since);
+	fail("type %d, part %d, folder %d, document %d, name %u, size %lld, %u links: it was not "
+	     "so since %" PRIu64,
+	     place->type, place->part, place->folder, place->document, place->name,
+	     attr ? (long long)attr->st_size : -1LL, attr ? (unsigned)attr->st_nlink : 0, since);
 }
 
-/* Documents may slip from page to page while they come and go: the API has no snapshots. */
-static bool is_certain(const struct place *place, uint64_t since)
+/* Whether no listing since then can be without it. */
+static bool must_be_there(const struct place *place, uint64_t since)
 {
-	if (place->type != PLACE_DOCUMENT || place->key == KEY_OBJECT + place->document)
-		return true;
-	for (int b = 0; b < BINDERS; b++) {
-		if ((place->key == KEY_QUERY || b == place->binder) && world.moved[b] >= since)
-			return false;
-	}
-	return true;
-}
-
-/* Whether it stood there all the time since then. */
-static bool stood_since(const struct place *place, uint64_t since)
-{
-	const struct object *object = object_of(place);
-
-	if (!object)
-		return false;
-	if (place->key >= KEY_BINDER && place->key < KEY_OBJECT &&
-	    !world_now(&world.binders[place->binder])->there)
-		return false;
-	if (place->type == PLACE_DOCUMENT &&
-	    !world_now(&world.binders[world_now(object)->binder])->there)
-		return false;
-	for (unsigned i = 0; i < object->count; i++) {
-		if (world_was(object, i, since, now_seq) && !stood(place, &object->states[i]))
-			return false;
-	}
-	return true;
+	return vendor->places->is_certain(place, since) && vendor->places->stood(place, since);
 }
 
 void check_missing(const struct fuse_req *req, int64_t keep_ms)
@@ -266,25 +139,17 @@ void check_missing(const struct fuse_req *req, int64_t keep_ms)
 	if (place.type == PLACE_NOTHING || troubled)
 		return;
 	since = since_of(place.key, req, keep_ms);
-	CHECK(since == 0 || !is_certain(&place, since) || !stood_since(&place, since),
+	CHECK(since == 0 || !must_be_there(&place, since),
 	      "%s is not found, and was there since %" PRIu64, req->name, since);
 }
 
 /* --- Errors --- */
 
-static bool place_inside_gone(const struct place *place)
-{
-	bool is_inside = place->type == PLACE_BINDER ||
-			 (place->key >= KEY_BINDER && place->key < KEY_OBJECT);
-
-	return is_inside && !world_now(&world.binders[place->binder])->there;
-}
-
 void check_error(const struct fuse_req *req, int error)
 {
 	static const int possible[] = {EACCES, EBADMSG, EBUSY,	EHOSTUNREACH, EIO,
 				       ENOENT, EPROTO,	ESTALE, ETIMEDOUT};
-	int key = req->ask == ASK_OPENDIR ? key_inside(&req->place) : req->place.key;
+	int key = req->ask == ASK_OPENDIR ? place_key_inside(&req->place) : req->place.key;
 	uint64_t since;
 	size_t i = 0;
 
@@ -303,16 +168,18 @@ void check_error(const struct fuse_req *req, int error)
 	if (troubled)
 		return;
 	if (error == ENOENT) {
-		/* That a binder is gone is believed for a while, however short ttl is. */
-		if (place_inside_gone(&req->place))
+		/* That a part is gone is believed for a while, however short ttl is. */
+		if (vendor->places->is_gone && vendor->places->is_gone(&req->place))
 			return;
 		if (req->ask == ASK_LOOKUP)
 			check_missing(req, 0);
-		else if (req->ask == ASK_READ) /* no listing says so, but who was to give a link */
-			CHECK(!stood_since(&req->place, 1),
+		else if (req->ask == ASK_READ &&
+			 vendor->ops
+				 ->has_links) /* no listing says so, but who was to give a link */
+			CHECK(!vendor->places->stood(&req->place, 1),
 			      "bytes are gone, and their document not");
 		else if (may_tell_since(key, req, &since))
-			CHECK(!is_certain(&req->place, since) || !stood_since(&req->place, since),
+			CHECK(!must_be_there(&req->place, since),
 			      "error %d for what was there since %" PRIu64, error, since);
 		return;
 	}
@@ -321,6 +188,9 @@ void check_error(const struct fuse_req *req, int error)
 		return;
 	/* Nobody failed but the schedule, which was slow, or changed what was being read. */
 	CHECK(error == ETIMEDOUT || error == EBADMSG, "error %d, and nothing has failed", error);
+	if (error == EBADMSG && vendor->places->may_differ)
+		CHECK(place_is_listed(&req->place) && vendor->places->may_differ(),
+		      "answers are refused, and all were right");
 	troubled = true;
 }
 
@@ -341,7 +211,8 @@ uint32_t candidates_of(const struct fuse_req *req)
 	return with_same_version(place, candidates);
 }
 
-/* What a file shows or holds in a state, from an offset on; `text` may hold it. */
+/* What a file shows or holds in a state, from an offset on; `text` may hold it. NULL: there are not
+ * so many generations. */
 static const char *bytes_of(const struct place *place, const struct state *state,
 			    unsigned generation, off_t offset, size_t *len, char text[TEXT_MAX])
 {
@@ -349,10 +220,13 @@ static const char *bytes_of(const struct place *place, const struct state *state
 	size_t size;
 
 	if (place->view == LISTING_VIEW_CONTENT) {
-		size = world_size(place->document, state->version, generation);
-		bytes = world_bytes(place->document, state->version, generation);
+		bytes = vendor->world->bytes(place->document, state->version, generation, &size);
+		if (!bytes)
+			return NULL;
 	} else {
-		world_print_document(place->document, state, text);
+		if (generation > 0)
+			return NULL;
+		vendor->world->print_document(place->document, state, text);
 		size = strlen(text) + 1;
 		text[size - 1] = '\n';
 	}
@@ -368,17 +242,15 @@ static const char *bytes_of(const struct place *place, const struct state *state
 static unsigned generations_of_bytes(const struct khandle *handle, const struct state *state,
 				     const char *bytes, size_t len, off_t offset, size_t asked)
 {
-	const struct place *place = &handle->place;
-	unsigned count = place->view == LISTING_VIEW_CONTENT
-				 ? world_generations(place->document, state->version)
-				 : 1;
 	unsigned found = 0;
 
-	for (unsigned g = 0; g < count; g++) {
+	for (unsigned g = 0; g < GENERATIONS; g++) {
 		char text[TEXT_MAX];
 		size_t right_len = asked;
-		const char *right = bytes_of(place, state, g, offset, &right_len, text);
+		const char *right = bytes_of(&handle->place, state, g, offset, &right_len, text);
 
+		if (!right)
+			break;
 		if (right_len == len && (len == 0 || memcmp(right, bytes, len) == 0))
 			found |= 1u << g;
 	}
@@ -455,22 +327,19 @@ void check_listed(struct khandle *handle, const char *name)
 void check_all_listed(const struct khandle *handle)
 {
 	const struct place *dir = &handle->place;
+	bool has_documents = dir->type == PLACE_PART || dir->type == PLACE_FOLDER ||
+			     (dir->type == PLACE_TOP && vendor->places->all_in_top);
 
-	if (handle->since == 0 || dir->view == LISTING_VIEW_ID ||
-	    (dir->type != PLACE_BINDER && dir->type != PLACE_FOLDER))
+	if (handle->since == 0 || dir->view == LISTING_VIEW_ID || !has_documents)
 		return;
 	for (int d = 0; d < DOCUMENTS; d++) {
-		struct place place = {
-			.type = PLACE_DOCUMENT,
-			.view = dir->view,
-			.binder = dir->binder,
-			.folder = dir->folder,
-			.document = d,
-			.name = world_now(&world.documents[d])->name,
-			.key = KEY_BINDER + dir->binder,
-		};
+		struct place place = *dir;
 
-		if (is_certain(&place, handle->since) && stood_since(&place, handle->since))
+		place.type = PLACE_DOCUMENT;
+		place.document = d;
+		place.name = world_now(&world.documents[d])->name;
+		place.key = place_key_inside(dir);
+		if (must_be_there(&place, handle->since))
 			CHECK(handle->documents & UINT32_C(1) << d,
 			      "document %d is not listed, and was there since %" PRIu64, d,
 			      handle->since);

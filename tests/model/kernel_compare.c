@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_MAX 64
-#define READ_MAX    (WORLD_SIZE_MAX + 1)
+#define READ_MAX (STORAGE_SIZE_MAX + 1)
 
 struct entry {
 	char name[64];
@@ -26,25 +25,35 @@ struct listed {
 static struct {
 	bool valid;
 	unsigned state;
-	int binder;
+	int part;
+	uint64_t seq;
 	int64_t mtime_ns;
 } seen[DOCUMENTS];
 
 static int64_t begun_wall_ns;
+static uint64_t ids[DOCUMENTS]; /* in this comparison */
 
 void kernel_compare_reset(void)
 {
 	memset(seen, 0, sizeof(seen));
 	begun_wall_ns = clock_wall_ns();
+	if (vendor->places->reset)
+		vendor->places->reset();
 }
 
 /* While bytes of storage's that have changed are looked at: that may be told, once. */
 static bool may_change;
 static bool changed;
 
+/* While things change: there may be errors. */
+static bool may_fail;
+
 static struct fuse_req *demand(struct fuse_req asked)
 {
 	struct fuse_req *req = kernel_do(asked);
+
+	if (may_fail)
+		return req;
 
 	if (may_change && req->error == EBADMSG) {
 		changed = true;
@@ -80,7 +89,8 @@ static void read_whole_dir(struct fuse_req dir, struct listed *listed)
 	listed->count = 0;
 	dir.handle = kernel_handle();
 	dir.ask = ASK_OPENDIR;
-	req = demand(dir);
+	if (demand(dir)->error)
+		return;
 	do {
 		dir.ask = ASK_READDIRPLUS;
 		dir.fh = dir.handle->fh;
@@ -94,14 +104,13 @@ static void read_whole_dir(struct fuse_req dir, struct listed *listed)
 	settle();
 }
 
-static void expect(struct listed *listed, const char *name)
+static bool is_listed(const struct listed *listed, const char *name)
 {
 	for (unsigned i = 0; i < listed->count; i++) {
-		if (strcmp(listed->entries[i].name, name) != 0)
-			continue;
-		return;
+		if (strcmp(listed->entries[i].name, name) == 0)
+			return true;
 	}
-	fail("%s is not listed", name);
+	return false;
 }
 
 /* --- Files --- */
@@ -149,27 +158,32 @@ static void compare_time(int d, const struct fuse_req *found)
 	const struct state *now = world_now(object);
 	int64_t mtime_ns =
 		found->attr.st_mtim.tv_sec * 1000 * NS_PER_MS + found->attr.st_mtim.tv_nsec;
-	bool may_be_new = !seen[d].valid || seen[d].binder != now->binder;
+	bool may_be_new = !seen[d].valid || seen[d].part != now->binder;
+	/* What was missing from a listing is as good as new to the next. */
+	bool has_slipped = vendor->places->may_slip && vendor->places->may_slip(seen[d].seq);
 	int64_t since_ns = begun_wall_ns;
 
-	if (!may_be_new && seen[d].state == object->count - 1) {
+	if (!may_be_new && seen[d].state == object->count - 1 &&
+	    (!has_slipped || mtime_ns == seen[d].mtime_ns)) {
 		CHECK(mtime_ns == seen[d].mtime_ns, "document %d did not change, and its time did",
 		      d);
 		return;
 	}
+	may_be_new = may_be_new || has_slipped;
 	for (unsigned i = seen[d].state; !may_be_new && i < object->count; i++)
 		may_be_new = !object->states[i].there || object->states[i].binder != now->binder;
 	if (seen[d].valid)
 		since_ns = object->states[seen[d].state + (seen[d].state + 1 < object->count)]
 				   .from_wall_ns;
-	if (seen[d].binder != now->binder)
+	if (seen[d].part != now->binder)
 		since_ns = begun_wall_ns; /* it may have been there before */
 	CHECK((may_be_new && object->dated && mtime_ns == WORLD_DATE_NS) ||
 		      (mtime_ns >= since_ns && mtime_ns <= clock_wall_ns()),
 	      "document %d has a time %" PRId64 " ns before its change", d, since_ns - mtime_ns);
 	seen[d].valid = true;
 	seen[d].state = object->count - 1;
-	seen[d].binder = now->binder;
+	seen[d].part = now->binder;
+	seen[d].seq = now_seq;
 	seen[d].mtime_ns = mtime_ns;
 }
 
@@ -192,33 +206,53 @@ static struct fuse_req find(struct fuse_req dir, const char *name, struct fuse_r
 static bool is_content(int d, const struct fuse_req *req)
 {
 	unsigned version = world_now(&world.documents[d])->version;
+	const char *bytes;
+	size_t size;
 
-	for (unsigned g = 0; g < world_generations(d, version); g++) {
-		if (req->len == world_size(d, version, g) &&
-		    (req->len == 0 ||
-		     memcmp(req->bytes, world_bytes(d, version, g), req->len) == 0))
+	for (unsigned g = 0; (bytes = vendor->world->bytes(d, version, g, &size)); g++) {
+		if (req->len == size && (size == 0 || memcmp(req->bytes, bytes, size) == 0))
 			return true;
 	}
 	return false;
+}
+
+/* In however many places it stands, it is one file. */
+static void compare_links(const struct fuse_req *file, const struct fuse_req *found)
+{
+	int d = file->place.document;
+	nlink_t links = 1;
+
+	if (place_is_listed(&file->place)) {
+		CHECK(!ids[d] || ids[d] == file->id, "document %d is two files", d);
+		ids[d] = file->id;
+		if (vendor->places->links)
+			links = vendor->places->links(d);
+	}
+	CHECK(found->attr.st_nlink == links, "%lu links of document %d, and not %lu",
+	      (unsigned long)found->attr.st_nlink, d, (unsigned long)links);
 }
 
 /* False: storage was found to have other bytes now. */
 static bool compare_content(struct fuse_req dir, const char *name)
 {
 	int d = place_of(&dir.place, name).document;
-	bool is_swapped = world_generations(d, world_now(&world.documents[d])->version) > 1;
+	struct fuse_req *found;
 	struct fuse_req file;
 	struct fuse_req *req;
+	size_t size;
 
 	changed = false;
-	may_change = is_swapped;
-	file = find(dir, name, NULL);
+	may_change = vendor->world->bytes(d, world_now(&world.documents[d])->version, 1, &size);
+	file = find(dir, name, &found);
 	if (!changed) {
+		compare_links(&file, found);
 		req = read_whole(file);
 		CHECK(changed || is_content(d, req), "%zu bytes of document %d are wrong", req->len,
 		      d);
 	}
 	may_change = false;
+	if (changed)
+		ids[d] = 0;
 	return !changed;
 }
 
@@ -237,112 +271,69 @@ static void compare_document(struct fuse_req dir, const char *name)
 	}
 	file = find(dir, name, &found);
 	d = file.place.document;
-	if (file.place.key >= KEY_BINDER && file.place.key < KEY_OBJECT)
+	compare_links(&file, found);
+	if (place_is_listed(&file.place))
 		compare_time(d, found);
-	world_print_document(d, world_now(&world.documents[d]), text);
+	vendor->world->print_document(d, world_now(&world.documents[d]), text);
 	compare_text(file, text);
 }
 
 /* --- All --- */
 
-static void compare_documents(struct fuse_req dir, struct listed *listed, unsigned *expected)
+static void compare_dir(struct fuse_req dir);
+
+static void compare_entry(struct fuse_req dir, const struct place *place, const char *name)
 {
-	const char *suffix = dir.place.view == LISTING_VIEW_CONTENT ? "" : ".json";
-	char name[64];
-
-	for (int d = 0; d < DOCUMENTS; d++) {
-		const struct state *state = world_now(&world.documents[d]);
-
-		if (!state->there || !world_now(&world.binders[state->binder])->there)
-			continue;
-		if (dir.place.type != PLACE_QUERY &&
-		    (state->binder != dir.place.binder || state->folder != dir.place.folder))
-			continue;
-		snprintf(name, sizeof(name), "d%d-%u.pdf%s", d, state->name, suffix);
-		expect(listed, name);
-		++*expected;
-		compare_document(dir, name);
-	}
-}
-
-static void compare_own(struct fuse_req dir, struct listed *listed, const char *name,
-			const char *text, unsigned *expected)
-{
-	expect(listed, name);
-	++*expected;
-	compare_text(find(dir, name, NULL), text);
-}
-
-static void compare_folder(struct fuse_req dir);
-
-static void compare_folders(struct fuse_req dir, struct listed *listed, unsigned *expected)
-{
-	char name[64];
-
-	for (int f = 0; f < FOLDERS; f++) {
-		if (WORLD_PARENT(f) != dir.place.folder)
-			continue;
-		snprintf(name, sizeof(name), "f%d-%u", f,
-			 world_now(&world.folders[dir.place.binder][f])->name);
-		expect(listed, name);
-		++*expected;
-		compare_folder(find(dir, name, NULL));
-	}
-}
-
-/* A binder, or a folder in one. */
-static void compare_folder(struct fuse_req dir)
-{
-	int b = dir.place.binder;
-	int f = dir.place.folder;
-	unsigned expected = 0;
-	struct listed listed;
 	char text[TEXT_MAX];
+	struct fuse_req file;
+
+	if (place->type == PLACE_DOCUMENT) {
+		compare_document(dir, name);
+		return;
+	}
+	file = find(dir, name, NULL);
+	if (place_is_dir(place)) {
+		compare_dir(file);
+	} else if (place->type == PLACE_LINK) {
+		file.ask = ASK_READLINK;
+		demand(file);
+	} else {
+		vendor->places->print(place, text);
+		compare_text(file, text);
+	}
+}
+
+static struct listed top;
+
+static bool is_in_top(const struct place *place)
+{
+	char name[NAME_MAX_OURS];
+
+	place_print(place, name);
+	return is_listed(&top, name);
+}
+
+static void compare_dir(struct fuse_req dir)
+{
+	struct place entries[ENTRIES_MAX];
+	struct listed listed;
+	unsigned count;
 
 	read_whole_dir(dir, &listed);
-	compare_documents(dir, &listed, &expected);
-	compare_folders(dir, &listed, &expected);
-	if (dir.place.view == LISTING_VIEW_OBJECT && f < 0) {
-		world_print_binder(b, world_now(&world.binders[b]), text);
-		compare_own(dir, &listed, "binder.json", text, &expected);
-		world_print_elements(b, text);
-		compare_own(dir, &listed, "metadata-elements.json", text, &expected);
-	} else if (dir.place.view == LISTING_VIEW_OBJECT) {
-		world_print_folder(b, f, world_now(&world.folders[b][f]), text);
-		compare_own(dir, &listed, "folder.json", text, &expected);
+	if (dir.place.type == PLACE_TOP && dir.place.view != LISTING_VIEW_ID &&
+	    vendor->places->settle) {
+		top = listed;
+		vendor->places->settle(is_in_top);
 	}
-	CHECK(listed.count == expected, "%u entries where %u should be", listed.count, expected);
-}
+	count = vendor->places->inside(&dir.place, entries);
+	for (unsigned i = 0; i < count; i++) {
+		char name[NAME_MAX_OURS];
 
-static void compare_top(enum listing_view view)
-{
-	struct fuse_req top = kernel_top(view);
-	unsigned expected = 0;
-	struct listed listed;
-	char name[64];
-
-	read_whole_dir(top, &listed);
-	for (int b = 0; b < BINDERS; b++) {
-		const struct state *state = world_now(&world.binders[b]);
-
-		if (!state->there)
-			continue;
-		if (view == LISTING_VIEW_ID)
-			snprintf(name, sizeof(name), "BINDER00%d", b);
-		else
-			snprintf(name, sizeof(name), "b%d-%u", b, state->name);
-		expect(&listed, name);
-		expected++;
-		if (view == LISTING_VIEW_ID) {
-			struct fuse_req link = find(top, name, NULL);
-
-			link.ask = ASK_READLINK;
-			demand(link);
-		} else {
-			compare_folder(find(top, name, NULL));
-		}
+		place_print(&entries[i], name);
+		CHECK(is_listed(&listed, name), "%s is not listed", name);
+		compare_entry(dir, &entries[i], name);
 	}
-	CHECK(listed.count == expected, "%u binders where %u should be", listed.count, expected);
+	CHECK(listed.count == count, "%u entries where %u should be", listed.count, count);
 }
 
 static void compare_objects(void)
@@ -351,8 +342,11 @@ static void compare_objects(void)
 			       .place = {.type = PLACE_OBJECTS, .folder = -1, .key = -1}};
 
 	for (int d = 0; d < DOCUMENTS; d++) {
+		const struct place place = {
+			.type = PLACE_DOCUMENT, .document = d, .key = KEY_OBJECT + d};
+
 		dir.ask = ASK_LOOKUP;
-		snprintf(dir.name, sizeof(dir.name), "%08d-0000-4000-8000-000000000000.json", d);
+		place_print(&place, dir.name);
 		if (world_now(&world.documents[d])->there)
 			compare_document(dir, dir.name);
 		else
@@ -364,27 +358,50 @@ static void compare_query(void)
 {
 	struct fuse_req dir = {.id = FS_INO_SEARCH,
 			       .place = {.type = PLACE_SEARCH, .folder = -1, .key = -1}};
-	unsigned expected = 0;
+
+	compare_dir(find(dir, "pdf", NULL));
+}
+
+/* What must be listed is known where it is answered (kernel_check.c). */
+static void walk(struct fuse_req dir)
+{
 	struct listed listed;
 
-	dir = find(dir, "pdf", NULL);
 	read_whole_dir(dir, &listed);
-	compare_documents(dir, &listed, &expected);
-	CHECK(listed.count == expected, "%u documents where %u should be", listed.count, expected);
+	for (unsigned i = 0; i < listed.count; i++) {
+		const struct place place = place_of(&dir.place, listed.entries[i].name);
+		struct fuse_req *req;
+
+		if (!place_is_dir(&place))
+			continue;
+		dir.ask = ASK_LOOKUP;
+		snprintf(dir.name, sizeof(dir.name), "%s", listed.entries[i].name);
+		req = demand(dir);
+		if (req->got_id)
+			walk((struct fuse_req){.id = req->got_id, .place = place});
+	}
+}
+
+void kernel_walk(void)
+{
+	may_fail = true;
+	walk(kernel_top(LISTING_VIEW_OBJECT));
+	may_fail = false;
 }
 
 void kernel_compare(void)
 {
 	unsigned way = rng_below(5);
 
+	memset(ids, 0, sizeof(ids));
 	if (way < 2) {
-		compare_top(LISTING_VIEW_OBJECT);
+		compare_dir(kernel_top(LISTING_VIEW_OBJECT));
 	} else if (way == 2) {
-		compare_top(LISTING_VIEW_ID);
+		compare_dir(kernel_top(LISTING_VIEW_ID));
 		compare_objects();
-	} else if (way == 3) {
+	} else if (way == 3 && vendor->ops->query_check) {
 		compare_query();
 	} else if (config.content) {
-		compare_top(LISTING_VIEW_CONTENT);
+		compare_dir(kernel_top(LISTING_VIEW_CONTENT));
 	}
 }

@@ -1,6 +1,6 @@
 /* storage.c: the answers of storage: bytes of a version as its link's address names it, in ranges,
  * whole, or without a length; at once or after redirects; and all that is not to be believed. */
-#include "transport.h"
+#include "vendor.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,23 +12,82 @@
 /* Where http.c does not connect to: a private network, and the API is not there. */
 #define PRIVATE "https://10.0.0.7/s/"
 
+#define BYTES_PERIOD 251
+
 struct storage storage;
+static unsigned char swapped[DOCUMENTS][STATES_MAX]; /* how often a version was */
 
 void storage_pick(void)
 {
 	storage = (struct storage){.scheme_and_host = STORAGE_PLAIN};
+	memset(swapped, 0, sizeof(swapped));
 	if (!rng_percent(40))
 		return;
 	if (rng_percent(50))
 		storage.kind = (enum storage_kind)rng_below(STORAGE_KINDS);
 	storage.hops = rng_percent(50) ? 0 : 1 + rng_below(HOPS_MAX);
 	storage.lies = rng_percent(50);
-	storage.swaps = rng_percent(50);
+	storage.swaps = rng_percent(50) && vendor->ops->has_links;
 	storage.bare_416 = rng_percent(50);
 	/* Of a stream nothing else tells a change before its end. */
 	storage.has_etags = rng_percent(50) || (storage.swaps && storage.kind == STORAGE_STREAM);
 	if (rng_percent(50))
 		storage.scheme_and_host = STORAGE_TLS;
+}
+
+/* --- Contents --- */
+
+static unsigned mix(int document, unsigned version)
+{
+	return ((unsigned)document * 31 + version) * 2654435761u >> 8;
+}
+
+/* Without ETags only another length tells that the bytes are others. */
+size_t storage_size(int document, unsigned version, unsigned generation)
+{
+	static const size_t sizes[] = {0, 1, 17, 300, 300, 300, 4096, 5000, 5000, 70000};
+
+	/* More than what comes by one request, whose ranges may be of two generations. */
+	static const size_t swapped_sizes[] = {300, 5000, 66000, 600000, 600000, STORAGE_SIZE_MAX};
+
+	generation = storage.has_etags ? generation / 2 : generation * 3;
+	generation += mix(document, version);
+	return storage.swaps ? swapped_sizes[generation % COUNT(swapped_sizes)]
+			     : sizes[generation % COUNT(sizes)];
+}
+
+/* All bytes are from one text, each version's from another place on. */
+const char *storage_bytes(int document, unsigned version, unsigned generation)
+{
+	static char bytes[STORAGE_SIZE_MAX + STORAGE_SLACK + BYTES_PERIOD];
+
+	if (!bytes[0]) {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (char)(1 + i * 31 % BYTES_PERIOD + i / 257);
+	}
+	return bytes + (mix(document, version) + 17 * generation) % BYTES_PERIOD;
+}
+
+unsigned storage_generations(int document, unsigned version)
+{
+	return 1u + swapped[document][version];
+}
+
+void storage_swap(void)
+{
+	int document = rng_percent(70) ? storage.latest : (int)rng_below(DOCUMENTS);
+	unsigned version = world_now(&world.documents[document])->version;
+	unsigned generation = storage_generations(document, version);
+
+	if (generation == GENERATIONS)
+		return;
+	for (unsigned old = 0; !storage.has_etags && old < generation; old++) {
+		if (storage_size(document, version, old) ==
+		    storage_size(document, version, generation))
+			return;
+	}
+	swapped[document][version]++;
+	action("storage has other bytes of document %d, version %u", document, version);
 }
 
 /* --- Addresses --- */
@@ -192,9 +251,9 @@ static bool make_head(struct http_transfer *transfer, struct http_head *head,
 		redirect_on(transfer, storage.scheme_and_host);
 		return false;
 	}
-	generation = world_generations(document, version) - 1;
-	size = world_size(document, version, generation);
-	*ret_bytes = world_bytes(document, version, generation);
+	generation = storage_generations(document, version) - 1;
+	size = storage_size(document, version, generation);
+	*ret_bytes = storage_bytes(document, version, generation);
 	if (storage.kind != STORAGE_RANGES)
 		transfer->ranged = false;
 	if (!transfer->ranged)
@@ -246,7 +305,7 @@ void storage_give_half(struct http_transfer *transfer)
 
 void storage_lie(struct http_transfer *transfer)
 {
-	static const char wrong[WORLD_SIZE_MAX]; /* bytes that no document has */
+	static const char wrong[STORAGE_SIZE_MAX]; /* bytes that no document has */
 	struct http_head head;
 	const char *bytes;
 	size_t len;
@@ -290,7 +349,7 @@ void storage_lie(struct http_transfer *transfer)
 		return;
 	default: /* and more than all */
 		head.length = -1;
-		begin(transfer, &head, bytes + transfer->from, len + 1 + rng_below(WORLD_SLACK));
+		begin(transfer, &head, bytes + transfer->from, len + 1 + rng_below(STORAGE_SLACK));
 		return;
 	}
 	begin(transfer, &head, wrong, len);

@@ -4,7 +4,7 @@
  * they do not belong, no more requests than connections=, none while the server wants to be left
  * alone. The answer is what is true when the request arrives or when the answer leaves, as rng has
  * it. A transfer that nobody answers ends like one of curl's: with -ETIMEDOUT after timeout=. */
-#include "transport.h"
+#include "vendor.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define API	      "http://127.0.0.1/api"
-#define AUTH	      "http://127.0.0.1/connect/token"
-#define CLIENT_SECRET "client-secret"
 #define TRANSFERS_MAX 512
 /* Beside the fetches': the token's and the probe's. */
 #define SPARE_CONNECTIONS 2
@@ -26,7 +23,9 @@ static unsigned transfer_count;
 static unsigned token_given;
 static unsigned token_oldest; /* that the server believes */
 static int64_t token_dead_ms[TOKENS_MAX];
-static int64_t pause_until_ms; /* for the API, by Retry-After */
+static int64_t pause_until_ms;	 /* for the API, by 429 */
+static int64_t refused_until_ms; /* for the client, in clock_ms: it is not to ask for tokens */
+bool transport_is_well;
 
 void transport_reset(void)
 {
@@ -34,16 +33,23 @@ void transport_reset(void)
 	token_given = 0;
 	token_oldest = 1;
 	pause_until_ms = 0;
+	refused_until_ms = 0;
+	if (vendor->gate->reset)
+		vendor->gate->reset();
 }
 
 void transport_forget(void)
 {
 	pause_until_ms = 0;
+	refused_until_ms = 0;
 }
 
 void transport_revoke(void)
 {
-	token_oldest = token_given + 1;
+	if (vendor->gate->move && rng_percent(50))
+		vendor->gate->move();
+	else
+		token_oldest = token_given + 1;
 	troubled = true;
 }
 
@@ -96,46 +102,54 @@ void http_free(struct http *http)
 	free(http);
 }
 
-static bool is_token(const struct http_transfer *transfer)
+unsigned transport_new_token(int life_s)
 {
-	return strcmp(transfer->url, AUTH) == 0;
+	token_given++;
+	CHECK(token_given < COUNT(token_dead_ms), "too many tokens are asked for");
+	token_dead_ms[token_given] = clock_boot_ms() + life_s * 1000;
+	return token_given;
+}
+
+unsigned transport_token_of(const struct secret *bearer)
+{
+	unsigned token = 0;
+
+	return bearer && sscanf(bearer->value, "token-%u", &token) == 1 ? token : 0;
+}
+
+bool transport_believes(unsigned token)
+{
+	return token >= token_oldest && token <= token_given;
 }
 
 static void judge(struct http_transfer *transfer, const struct http_request *request,
 		  const struct secret *bearer)
 {
-	bool is_storage = transfer->http->kind == HTTP_STORAGE;
-	bool asks_token = is_token(transfer);
-
-	CHECK(is_storage || asks_token || strncmp(transfer->url, API "/", strlen(API "/")) == 0,
-	      "a request to elsewhere: %s", transfer->url);
-	CHECK((bearer == NULL) == (is_storage || asks_token), "credentials for %s", transfer->url);
-	CHECK(asks_token == (transfer->body && strstr(transfer->body, CLIENT_SECRET)),
-	      "the client's secret for %s", transfer->url);
-	if (is_storage)
+	if (transfer->http->kind == HTTP_STORAGE) {
+		CHECK(!bearer, "credentials for storage: %s", transfer->url);
 		storage_judge(transfer, request->headers[0]);
-	else
-		CHECK(transfer->http->transfers <= config.connections + SPARE_CONNECTIONS,
-		      "%u requests under way", transfer->http->transfers);
+		return;
+	}
+	vendor->gate->judge(transfer, request, bearer);
+	CHECK(transfer->http->transfers <= config.connections + SPARE_CONNECTIONS,
+	      "%u requests under way", transfer->http->transfers);
+	CHECK(!transfer->body || bearer || clock_ms >= refused_until_ms,
+	      "a client that was refused asks for a token");
 	if (!bearer)
 		return;
-	CHECK(sscanf(bearer->value, "token-%u", &transfer->token) == 1 && transfer->token > 0 &&
-		      transfer->token <= token_given,
+	transfer->token = transport_token_of(bearer);
+	CHECK(transfer->token > 0 && transfer->token <= token_given,
 	      "a token that was never given");
 	CHECK(clock_boot_ms() < token_dead_ms[transfer->token], "a token is sent after its end");
-	CHECK(clock_boot_ms() >= pause_until_ms,
-	      "a request %" PRId64 " ms before Retry-After is over",
+	CHECK(vendor->gate->is_token(transfer) || clock_boot_ms() >= pause_until_ms,
+	      "a request %" PRId64 " ms before the server wants one",
 	      pause_until_ms - clock_boot_ms());
 }
 
 static void answer_api(struct http_transfer *transfer)
 {
 	memory_spared++;
-	if (transfer->token < token_oldest)
-		transfer->status = 401;
-	else
-		transfer->status = world_answer(transfer->url + strlen(API), transfer->body,
-						&transfer->answer);
+	vendor->gate->answer(transfer);
 	memory_spared--;
 }
 
@@ -160,13 +174,14 @@ int http_send(struct http *http, const struct http_request *request, const struc
 		.deadline_ms = clock_ms + http->timeout_ms,
 		.answer = BUF_INIT(HTTP_BODY_MAX),
 		.end = UINT64_MAX,
+		.retry_after_ms = -1,
 	};
 	http->transfers++;
 	transfers[transfer_count++] = transfer;
 	judge(transfer, request, bearer);
 	action("  sent: %s%s%s", transfer->url, request->headers[0] ? " " : "",
 	       http->kind == HTTP_STORAGE && request->headers[0] ? request->headers[0] : "");
-	if (bearer && rng_percent(50))
+	if (bearer && !vendor->gate->is_token(transfer) && rng_percent(50))
 		answer_api(transfer); /* the truth as it is now; the answer takes its time */
 	memory_spared--;
 	*ret_transfer = transfer;
@@ -184,6 +199,7 @@ void http_cancel(struct http_transfer *transfer)
 void transport_end(struct http_transfer *transfer, struct http_response *response)
 {
 	response->body.max = HTTP_BODY_MAX;
+	response->transfer = transfer;
 	transfer->done(transfer->data, response);
 	buf_reset(&response->body);
 	transfer_free(transfer);
@@ -198,8 +214,8 @@ void transport_end_with_error(struct http_transfer *transfer, int error)
 	transport_end(transfer, &response);
 }
 
-static void end_with_text(struct http_transfer *transfer, int status, int64_t retry_after_ms,
-			  const char *text)
+void transport_end_with_text(struct http_transfer *transfer, int status, int64_t retry_after_ms,
+			     const char *text)
 {
 	struct http_response response = {.status = status,
 					 .retry_after_ms = retry_after_ms,
@@ -212,18 +228,15 @@ static void end_with_text(struct http_transfer *transfer, int status, int64_t re
 	transport_end(transfer, &response);
 }
 
-static void give_token(struct http_transfer *transfer)
+const char *http_header(const struct http_response *response, const char *name)
 {
-	static const int lives_s[] = {3, 60, 3600};
-	int life_s = RNG_PICK(lives_s);
-	char text[128];
+	const struct http_transfer *transfer = response->transfer;
 
-	token_given++;
-	CHECK(token_given < COUNT(token_dead_ms), "too many tokens are asked for");
-	token_dead_ms[token_given] = clock_boot_ms() + life_s * 1000;
-	snprintf(text, sizeof(text), "{\"access_token\":\"token-%u\",\"expires_in\":%d}",
-		 token_given, life_s);
-	end_with_text(transfer, 200, -1, text);
+	for (size_t i = 0; i < COUNT(transfer->headers) && transfer->headers[i].name; i++) {
+		if (strcmp(transfer->headers[i].name, name) == 0)
+			return transfer->headers[i].value;
+	}
+	return NULL;
 }
 
 void http_resume(struct http_transfer *transfer)
@@ -232,43 +245,85 @@ void http_resume(struct http_transfer *transfer)
 	storage_go_on(transfer);
 }
 
+/* For as long as the client is to leave the API alone. */
+static void rest_until(int64_t ms)
+{
+	if (ms > pause_until_ms)
+		pause_until_ms = ms;
+}
+
+/* Of the right answer that is being given, before it was: fetches and allocations that failed. */
+static bool is_giving;
+static uint64_t failed_before;
+static uint64_t starved_before;
+
+void transport_note(void)
+{
+	if (!is_giving || troubled || memory_failures != starved_before ||
+	    fetcher_counters(engine.fetcher)->fetches_failed == failed_before)
+		return;
+	CHECK(vendor->places->may_differ && vendor->places->may_differ(),
+	      "a right answer is refused");
+	troubled = true;
+}
+
+static void end_rightly(struct http_transfer *transfer, struct http_response *response)
+{
+	is_giving = response->status == 200;
+	failed_before = fetcher_counters(engine.fetcher)->fetches_failed;
+	starved_before = memory_failures;
+	transport_end(transfer, response);
+	transport_note();
+	is_giving = false;
+}
+
 static bool answer_rightly(struct http_transfer *transfer)
 {
 	bool is_right = true;
 
-	if (is_token(transfer)) {
-		give_token(transfer);
-	} else if (transfer->http->kind == HTTP_STORAGE) {
+	if (transfer->http->kind == HTTP_STORAGE) {
 		storage_give(transfer);
+	} else if (vendor->gate->is_token(transfer)) {
+		vendor->gate->give_token(transfer);
 	} else {
 		struct buf body;
 
 		if (!transfer->status)
 			answer_api(transfer);
 		is_right = transfer->status == 200;
-		/* If it is the first one, the client must take the call for missing, for a while.
-		 */
-		troubled =
-			troubled || (transfer->status == 404 && strstr(transfer->url, "/folders/"));
 		body = transfer->answer;
 		transfer->answer = BUF_INIT(HTTP_BODY_MAX);
-		if (transfer->status != 200)
-			buf_reset(&body);
-		transport_end(transfer, &(struct http_response){
-						.status = transfer->status,
-						.retry_after_ms = -1,
-						.body = body,
-					});
+		if (transfer->status == 429) {
+			rest_until(transfer->rest_until_ms);
+			rest_until(clock_boot_ms() + transfer->retry_after_ms);
+		}
+		end_rightly(transfer, &(struct http_response){
+					      .status = transfer->status,
+					      .retry_after_ms = transfer->retry_after_ms,
+					      .body = body,
+				      });
 	}
 	return is_right;
 }
 
 static void answer_limited(struct http_transfer *transfer, int64_t retry_after_ms)
 {
-	if (transfer->http->kind == HTTP_API && !is_token(transfer) && retry_after_ms > 0 &&
-	    clock_boot_ms() + retry_after_ms > pause_until_ms)
-		pause_until_ms = clock_boot_ms() + retry_after_ms;
-	end_with_text(transfer, 429, retry_after_ms, "{\"title\":\"Too many requests\"}");
+	if (transfer->http->kind == HTTP_API && !vendor->gate->is_token(transfer) &&
+	    retry_after_ms > 0)
+		rest_until(clock_boot_ms() + retry_after_ms);
+	transport_end_with_text(transfer, 429, retry_after_ms, "{\"title\":\"Too many requests\"}");
+}
+
+static void answer_refusing(struct http_transfer *transfer, const struct refusals *refusals)
+{
+	const struct refusal *refusal =
+		&refusals->list[refusals->count > 1 ? rng_below(refusals->count) : 0];
+	bool is_client = refusals == &vendor->gate->client && transfer->body;
+	uint64_t starvations = memory_failures;
+
+	transport_end_with_text(transfer, refusal->status, -1, refusal->body);
+	if (is_client && memory_failures == starvations)
+		refused_until_ms = clock_ms + TOKEN_REFUSED_MS;
 }
 
 static void answer_cut(struct http_transfer *transfer)
@@ -295,7 +350,7 @@ bool transport_answer(unsigned index, enum outcome outcome)
 	static const int errors[] = {-EHOSTUNREACH, -EHOSTUNREACH, -ETIMEDOUT, -EPROTO, -EBADMSG};
 	static const int broken[] = {500, 502, 503};
 	struct http_transfer *transfer = at(index);
-	bool asks_token = is_token(transfer);
+	const struct vendor_gate *gate = vendor->gate;
 
 	action("answer %d to %s", (int)outcome, transfer->url);
 	troubled = troubled || outcome != OUTCOME_RIGHT;
@@ -312,31 +367,36 @@ bool transport_answer(unsigned index, enum outcome outcome)
 		transport_end_with_error(transfer, RNG_PICK(errors));
 		return false;
 	case OUTCOME_5XX:
-		end_with_text(transfer, RNG_PICK(broken), RNG_PICK(pauses_ms), "{}");
+		transport_end_with_text(transfer, RNG_PICK(broken), RNG_PICK(pauses_ms), "{}");
 		return false;
 	case OUTCOME_429:
 		answer_limited(transfer, RNG_PICK(pauses_ms));
 		return false;
 	case OUTCOME_401:
-		end_with_text(transfer, 401, -1, "");
+		answer_refusing(transfer, &gate->token);
 		return false;
 	case OUTCOME_403:
-		end_with_text(transfer, 403, -1, "{\"title\":\"Forbidden\"}");
+		answer_refusing(transfer, &gate->forbidden);
 		return false;
 	case OUTCOME_REFUSED:
-		end_with_text(transfer, asks_token ? 400 : 410, -1,
-			      "{\"error\":\"invalid_client\"}");
+		if (!transfer->sink && gate->is_token(transfer))
+			answer_refusing(transfer, &gate->client);
+		else
+			transport_end_with_text(transfer, 410, -1,
+						"{\"error\":\"invalid_client\"}");
 		return false;
 	case OUTCOME_NONSENSE:
-		end_with_text(transfer, transfer->sink ? 418 : 200, -1, "<html>");
+		transport_end_with_text(transfer, transfer->sink ? 418 : 200, -1, "<html>");
 		return false;
 	case OUTCOME_CUT:
 		answer_cut(transfer);
 		return false;
 	case OUTCOME_MISLED:
 	case OUTCOME_LIE:
-		if (!transfer->sink)
-			end_with_text(transfer, 302, -1, "");
+		if (!transfer->sink && outcome == OUTCOME_LIE && gate->lie)
+			gate->lie(transfer);
+		else if (!transfer->sink)
+			transport_end_with_text(transfer, 302, -1, "");
 		else if (outcome == OUTCOME_LIE)
 			storage_lie(transfer);
 		else

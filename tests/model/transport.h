@@ -27,6 +27,12 @@ struct http_transfer {
 	int64_t deadline_ms;
 	struct buf answer; /* of the API, while `status` is set */
 	int status;
+	int64_t retry_after_ms;
+	int64_t rest_until_ms; /* with 429: until then nothing more is to be asked */
+	struct {
+		const char *name; /* NULL: no more */
+		char value[40];
+	} headers[4];
 	/* Of an answer of storage that has begun: */
 	const char *bytes; /* what it sends, */
 	size_t len;	   /* how much of that, */
@@ -35,9 +41,53 @@ struct http_transfer {
 	bool cut; /* the connection breaks then */
 };
 
+/* How a server refuses; which of them is left to chance. */
+struct refusal {
+	int status;
+	const char *body;
+};
+struct refusals {
+	const struct refusal *list;
+	unsigned count;
+};
+#define REFUSALS(arr)                                                                              \
+	{                                                                                          \
+		arr, COUNT(arr)                                                                    \
+	}
+
+/* What differs between the vendors' servers; see vendor.h. */
+struct vendor_gate {
+	/* Draws what kind of server a schedule meets; or NULL. */
+	void (*reset)(void);
+	/* Whether it is a request for a token. */
+	bool (*is_token)(const struct http_transfer *transfer);
+	/* A request to the API as it may be: address, headers, body, and whether it bears a token.
+	 */
+	void (*judge)(const struct http_transfer *transfer, const struct http_request *request,
+		      bool has_bearer);
+	/* What a request but those for tokens is answered now: status, answer, headers. */
+	void (*answer)(struct http_transfer *transfer);
+	/* A right answer to a request for a token. */
+	void (*give_token)(struct http_transfer *transfer);
+	/* Is elsewhere from now on; or NULL. */
+	void (*move)(void);
+	/* A wrong answer to any request; or NULL. */
+	void (*lie)(struct http_transfer *transfer);
+	struct refusals token;	   /* OUTCOME_401 */
+	struct refusals forbidden; /* OUTCOME_403 */
+	struct refusals client;	   /* OUTCOME_REFUSED, of a token request */
+};
+
 /* transport.c: the transfer is gone then. */
 void transport_end(struct http_transfer *transfer, struct http_response *response);
 void transport_end_with_error(struct http_transfer *transfer, int error);
+void transport_end_with_text(struct http_transfer *transfer, int status, int64_t retry_after_ms,
+			     const char *text);
+/* Gives a token; it is called "token-" and the number. */
+unsigned transport_new_token(int life_s);
+/* That number, or 0. */
+unsigned transport_token_of(const struct secret *bearer);
+bool transport_believes(unsigned token);
 
 /* storage.c */
 /* A request to storage as it may be: an address of ours, no header but a range. */

@@ -205,6 +205,22 @@ static void test_a_probe_waits_for_the_end_of_a_pause(void **state)
 	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
 }
 
+/* The first answer after a long silence is no leave to go on as before. */
+static void test_a_probe_that_is_too_much_pauses_everything(void **state)
+{
+	(void)state;
+	RESETS("GET /api", FOREVER);
+	fetch(NULL);
+	clock_sleep(TIMEOUT_MS);
+	fetch(NULL);
+	assert_true(fetcher_breaker_open(fetcher));
+	rules_clear();
+	REFUSES(TOP_URL, 1, 429);
+	skip_until_request(100);
+	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
+	assert_in_range(fetcher_pause_ms(fetcher), 500, 1300);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_with_token, tear_down)
 
 int main(void)
@@ -220,6 +236,7 @@ int main(void)
 		TEST(test_a_reload_does_not_end_a_pause),
 		TEST(test_forgetting_ends_a_pause),
 		TEST(test_a_pause_that_the_machine_slept_through),
+		TEST(test_a_probe_that_is_too_much_pauses_everything),
 		cmocka_unit_test_setup_teardown(test_a_probe_waits_for_the_end_of_a_pause, set_up,
 						tear_down),
 	};

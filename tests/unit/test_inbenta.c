@@ -157,6 +157,33 @@ static void test_shorter_pages_are_the_servers_and_gaps_are_filled(void **state)
 	run_fini(&run);
 }
 
+/* What it has was in those beside it, which came before it. */
+static void test_a_page_that_is_overtaken_need_not_have_news(void **state)
+{
+	struct run run = {.provider = NULL};
+
+	(void)state;
+	RUN(&run, NO_CATEGORIES,
+	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("4") "," C("5") "," C("6") "," C("7"), "true")},
+	    {PAGE("4", "6"), RESULTS(C("7") "," C("8") "," C("9"), "false")});
+	assert_int_equal(contents_in(&run), 9);
+	RUN(&run, NO_CATEGORIES,
+	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("4") "," C("5") "," C("6"), "true")},
+	    {PAGE("4", "6"), RESULTS(C("7") "," C("8") "," C("9"), "false")},
+	    {PAGE("2", "5"), RESULTS(C("6") "," C("7"), "true")});
+	assert_int_equal(contents_in(&run), 9);
+	/* But it must go on. */
+	RUN(&run, NO_CATEGORIES,
+	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("4") "," C("5") "," C("6"), "true")},
+	    {PAGE("4", "6"), RESULTS(C("7") "," C("8") "," C("9"), "false")},
+	    {PAGE("2", "5"), RESULTS(C("6"), "true")});
+	assert_int_equal(run.error, -EBADMSG);
+	run_fini(&run);
+}
+
 static void test_what_moved_between_pages_is_found_in_a_second_reading(void **state)
 {
 	struct run run = {.provider = NULL};
@@ -169,6 +196,15 @@ static void test_what_moved_between_pages_is_found_in_a_second_reading(void **st
 	    {PAGE("4", "0"), RESULTS(C("2") "," C("3") "," C("4") "," C("5"), "true")},
 	    {PAGE("4", "3"), RESULTS(C("5") "," C("6") "," C("7"), "false")});
 	assert_int_equal(contents_in(&run), 7);
+	run_fini(&run);
+	/* So many go that the next page is past the end. */
+	RUN(&run, NO_CATEGORIES,
+	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("4") "," C("5") "," C("6") "," C("7"), "true")},
+	    {PAGE("4", "6"), RESULTS("", "false")},
+	    {PAGE("4", "0"), RESULTS(C("4") "," C("5") "," C("6") "," C("7"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("7") "," C("8"), "false")});
+	assert_int_equal(contents_in(&run), 8);
 	run_fini(&run);
 	/* One that comes moves others to the next page; a second reading is the last one. */
 	RUN(&run, NO_CATEGORIES,
@@ -493,6 +529,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_page_begins_with_the_last_content_of_the_one_before),
 		cmocka_unit_test(test_shorter_pages_are_the_servers_and_gaps_are_filled),
+		cmocka_unit_test(test_a_page_that_is_overtaken_need_not_have_news),
 		cmocka_unit_test(test_what_moved_between_pages_is_found_in_a_second_reading),
 		cmocka_unit_test(test_a_second_reading_without_end_is_refused),
 		cmocka_unit_test(test_pages_that_cannot_be_are_refused),

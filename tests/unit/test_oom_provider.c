@@ -379,6 +379,25 @@ static void test_explain(void **state)
 	oom_run(explain);
 }
 
+/* What was not read is not taken for a refusal of another kind. */
+static int judge(void)
+{
+	struct http_response response = response_of("{\"Message\":\"an explicit deny\"}", 403);
+	enum provider_refusal why = provider_inbenta.judge(&response);
+
+	buf_reset(&response.body);
+	if (why == PROVIDER_REFUSAL_UNREAD)
+		return -ENOMEM;
+	assert_int_equal(why, PROVIDER_REFUSAL_TOKEN);
+	return 0;
+}
+
+static void test_judge(void **state)
+{
+	(void)state;
+	oom_run(judge);
+}
+
 static const struct answer knowledge_answers[] = {
 	{"/categories/?maxDepth=-1&tracking=0",
 	 "{\"results\":[{\"id\":0,\"name\":\"root\",\"parent\":\"-\"},"
@@ -452,11 +471,12 @@ static void test_inbenta_token(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_top),	  cmocka_unit_test(test_part),
-		cmocka_unit_test(test_folder),	  cmocka_unit_test(test_object),
-		cmocka_unit_test(test_query),	  cmocka_unit_test(test_link),
-		cmocka_unit_test(test_token),	  cmocka_unit_test(test_explain),
-		cmocka_unit_test(test_knowledge), cmocka_unit_test(test_inbenta_token),
+		cmocka_unit_test(test_top),	      cmocka_unit_test(test_part),
+		cmocka_unit_test(test_folder),	      cmocka_unit_test(test_object),
+		cmocka_unit_test(test_query),	      cmocka_unit_test(test_link),
+		cmocka_unit_test(test_token),	      cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_judge),	      cmocka_unit_test(test_knowledge),
+		cmocka_unit_test(test_inbenta_token),
 	};
 
 	oom_init();

@@ -170,6 +170,22 @@ static void test_a_renewal_goes_on_from_the_token_that_is_held(void **state)
 	assert_int_equal(token_requests(token), 3);
 }
 
+static void test_a_life_begins_with_the_token_not_with_the_address(void **state)
+{
+	(void)state;
+	holding = APIS;
+	skip_to_renewal();
+	RUN_UNTIL(&loop, server.seen_count == 3);
+	clock_sleep(LIFE_S * 1000);
+	holding = NULL;
+	answer(&server.seen[2]);
+	RUN_UNTIL(&loop, server.seen_count == 4);
+	assert_string_equal(asked(), "auth refreshToken apis auth ");
+	assert_int_equal(token_life_ms(token), 0);
+	RUN_UNTIL(&loop, token_state(token) == TOKEN_HELD);
+	assert_held("token-3");
+}
+
 static void test_a_renewal_that_failed_begins_with_nothing(void **state)
 {
 	(void)state;
@@ -278,6 +294,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(test_a_renewal_goes_on_from_the_token_that_is_held),
+		TEST(test_a_life_begins_with_the_token_not_with_the_address),
 		TEST(test_a_renewal_that_failed_begins_with_nothing),
 		TEST(test_what_was_slept_through_begins_with_nothing),
 		TEST(test_a_wrong_address_holds_the_token_back_and_costs_one_request),
