@@ -164,7 +164,7 @@ static void start(void)
 	if (!error)
 		error = wait_room_new(&loop, config.timeout_ms, &engine.room);
 	if (!error)
-		error = tree_new(&config, engine.fetcher, engine.room, provider_ibinder.top_name,
+		error = tree_new(&config, engine.fetcher, engine.room, &provider_ibinder,
 				 &engine.tree);
 	if (!error && config.content)
 		error = http_new(&loop, HTTP_STORAGE, config.timeout_ms, 128, NULL, NULL, NULL,
@@ -327,7 +327,7 @@ static void be_quiet(void)
 	starved = false;
 	kernel_compare();
 	CHECK(!troubled, "there is trouble, and nothing is wrong");
-	CHECK(listing_bytes_alive() <= config_memory_listings(&config) + MEMORY_SLACK,
+	CHECK(listing_bytes_alive() <= config_memory_listings(&config, true) + MEMORY_SLACK,
 	      "%zu bytes of listings", listing_bytes_alive());
 	totals.compared++;
 }
