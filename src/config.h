@@ -103,15 +103,15 @@ static inline size_t config_memory_cached(const struct config *config)
 							     : least;
 }
 
-/* How much of that is for document bytes, and how much for listings. Fixed shares: neither can
- * drive out the other. */
-static inline size_t config_memory_contents(const struct config *config)
+/* How much of that is for document bytes, if the provider has them apart from the listings, and how
+ * much for listings. Fixed shares: neither can drive out the other. */
+static inline size_t config_memory_contents(const struct config *config, bool has_links)
 {
-	return config->content ? config_memory_cached(config) / 4 : 0;
+	return config->content && has_links ? config_memory_cached(config) / 4 : 0;
 }
-static inline size_t config_memory_listings(const struct config *config)
+static inline size_t config_memory_listings(const struct config *config, bool has_links)
 {
-	return config_memory_cached(config) - config_memory_contents(config);
+	return config_memory_cached(config) - config_memory_contents(config, has_links);
 }
 
 /* Reads the client secret from where the configuration says. Safe to call from another thread.

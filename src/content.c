@@ -355,7 +355,7 @@ int contents_new(uv_loop_t *loop, struct http *http, const struct config *config
 
 	if (!contents)
 		return -ENOMEM;
-	contents->memory = config_memory_contents(config);
+	contents->memory = config_memory_contents(config, true);
 	contents->memory_idle = contents->memory / IDLE_SHARE;
 	error = block_cache_new(contents->memory - contents->memory_idle, &contents->blocks);
 	if (error) {

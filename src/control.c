@@ -100,7 +100,7 @@ static void print_contents(const struct control *control, struct buf *out)
 		   "; %" PRIu64 " requests, %" PRIu64 " under way; %.1f of %.1f MiB of bytes "
 		   "cached\n",
 		   counters->requests, counters->in_flight, (double)bytes / (1 << 20),
-		   (double)config_memory_contents(control->config) / (1 << 20));
+		   (double)config_memory_contents(control->config, true) / (1 << 20));
 }
 
 int control_print_status(const struct control *control, struct buf *out)
@@ -138,7 +138,8 @@ int control_print_status(const struct control *control, struct buf *out)
 		   "listings       %" PRIu64 " cached, %u past ttl, %u failed; %.1f of %.1f MiB\n",
 		   tree->listings, lists.old, lists.failed,
 		   (double)listing_bytes_alive() / (1 << 20),
-		   (double)config_memory_listings(control->config) / (1 << 20));
+		   (double)config_memory_listings(control->config, control->ops->has_links) /
+			   (1 << 20));
 	buf_printf(out,
 		   "requests       %" PRIu64 " sent, %" PRIu64 " of them retries; %" PRIu64
 		   " under way; tokens asked for: %" PRIu64 "\n",

@@ -404,7 +404,7 @@ int fetcher_new(uv_loop_t *loop, struct http *http, const struct config *config,
 	fetcher->failures = failures;
 	fetcher->connections = config->connections;
 	fetcher->window = config->connections;
-	fetcher->memory = config_memory_listings(config);
+	fetcher->memory = config_memory_listings(config, ops->has_links);
 	fetcher->timeout_ms = config->timeout_ms;
 	fetcher->breaker.timeout_ms = config->timeout_ms;
 	fetcher->handles_open = 3;

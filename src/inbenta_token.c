@@ -214,8 +214,8 @@ int inbenta_token_answer(struct provider *provider, const struct http_response *
 
 /* --- Refusals --- */
 
-/* {"error": {code, message}} of the API (S), {"Message"} (S) or {"message"} (V) of the gateway. */
-/* Returns 0 or -ENOMEM. */
+/* {"error": {code, message}} of the API (S), {"Message"} (S) or {"message"} (V) of the gateway.
+ * Returns 0 or -ENOMEM. */
 static int read_message(const struct http_response *response, struct buf *out)
 {
 	struct json answer;

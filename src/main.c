@@ -287,8 +287,7 @@ static int start(struct daemon *daemon, struct secret *secret, int fuse_fd)
 	if (!error)
 		error = wait_room_new(&daemon->loop, config->timeout_ms, &daemon->room);
 	if (!error)
-		error = tree_new(config, daemon->fetcher, daemon->room, daemon->ops->top_name,
-				 &daemon->tree);
+		error = tree_new(config, daemon->fetcher, daemon->room, daemon->ops, &daemon->tree);
 	if (!error && config->content && daemon->ops->has_links)
 		error = start_contents(daemon);
 	if (error) {

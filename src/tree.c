@@ -191,14 +191,14 @@ void tree_forget(struct tree *tree, uint64_t id, uint64_t lookups)
 /* --- The whole --- */
 
 int tree_new(const struct config *config, struct fetcher *fetcher, struct wait_room *room,
-	     const char *top_name, struct tree **ret_tree)
+	     const struct provider_ops *ops, struct tree **ret_tree)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
 
 	if (!tree)
 		return -ENOMEM;
 	tree->nodes = calloc(BUCKETS_MIN, sizeof(*tree->nodes));
-	tree->top.path = strdup(top_name);
+	tree->top.path = strdup(ops->top_name);
 	if (!tree->nodes || !tree->top.path) {
 		free(tree->nodes);
 		free(tree->top.path);
@@ -208,10 +208,10 @@ int tree_new(const struct config *config, struct fetcher *fetcher, struct wait_r
 	tree->bucket_count = BUCKETS_MIN;
 	tree->fetcher = fetcher;
 	tree->room = room;
-	tree->top_name = top_name;
+	tree->top_name = ops->top_name;
 	tree->ttl_ms = config->ttl_ms;
 	tree->stale_ms = config->stale_ms;
-	tree->memory = config_memory_listings(config);
+	tree->memory = config_memory_listings(config, ops->has_links);
 	tree->usual_bytes = tree->memory / 32; /* until one is known */
 	tree->top.tree = tree;
 	tree->top.mtime_ns = loop_wall_ns();

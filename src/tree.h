@@ -53,7 +53,7 @@ struct tree_counters {
 
 /* What is passed in must outlive the tree. Returns 0 or -ENOMEM. */
 int tree_new(const struct config *config, struct fetcher *fetcher, struct wait_room *room,
-	     const char *top_name, struct tree **ret_tree);
+	     const struct provider_ops *ops, struct tree **ret_tree);
 /* No waiter may be left. */
 void tree_free(struct tree *tree);
 

@@ -170,8 +170,7 @@ static void start(void)
 	if (!error)
 		error = wait_room_new(&loop, config.timeout_ms, &engine.room);
 	if (!error)
-		error = tree_new(&config, engine.fetcher, engine.room, vendor->ops->top_name,
-				 &engine.tree);
+		error = tree_new(&config, engine.fetcher, engine.room, vendor->ops, &engine.tree);
 	if (!error && config.content && vendor->ops->has_links)
 		error = http_new(&loop, HTTP_STORAGE, config.timeout_ms, 128, NULL, NULL, NULL,
 				 &engine.storage);
@@ -356,7 +355,8 @@ static void be_quiet(void)
 	action("compare");
 	kernel_compare();
 	CHECK(!troubled, "there is trouble, and nothing is wrong");
-	CHECK(listing_bytes_alive() <= config_memory_listings(&config) + MEMORY_SLACK,
+	CHECK(listing_bytes_alive() <=
+		      config_memory_listings(&config, vendor->ops->has_links) + MEMORY_SLACK,
 	      "%zu bytes of listings", listing_bytes_alive());
 	transport_is_well = false;
 	totals.compared++;

@@ -31,6 +31,7 @@ class Organisation(World):
     EXACT = (("binders", ".json"),)
     SEARCHES = ("ny", "samma", "a", "GLOBAL_Status=Archived")
     UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+    LISTINGS_SHARE = 3 / 4  # of memory=; the rest is for document bytes
     EXPIRIES = ("/tokens/revoke", "/links/expire")
     SETTINGS = {
         "latency_ms": (0, 0, 5, 50), "jitter_ms": (0, 20), "max_page": (1000, 3, 20),

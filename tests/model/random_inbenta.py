@@ -18,14 +18,15 @@ REFUSED_FAULTS = [
 ENDLESS_FAULTS = [{"kind": "zero_page"}, {"kind": "big_total"}]
 SMALL = ("--contents=40", "--categories=10", "--size-min=0", "--size-max=30000")
 # What is there twice, as it was and as it is fetched, comes near the least memory there is.
-LARGE = ("--contents=150", "--categories=25", "--category-depth=6", "--size-max=1000")
-CONTENTS_MAX, CATEGORIES_MAX = 160, 30
+LARGE = ("--contents=190", "--categories=25", "--category-depth=6", "--size-max=1000")
+CONTENTS_MAX, CATEGORIES_MAX = 200, 30
 
 
 class KnowledgeBase(World):
     TOP, LINKS, OBJECTS = "knowledge", "categories", "contents"
     EXACT = (("knowledge", ".json"), ("files", ".html"))
     UNKNOWN_ID = "999999999999"
+    LISTINGS_SHARE = 1
     TTL_MIN = 0.05  # with 0, all of it would be fetched for each name that is looked up
     EXPIRIES = ("/tokens/revoke", "/addresses/move")
     SETTINGS = {

@@ -173,7 +173,7 @@ class Run:
         assert self.leftovers() == first, self.descriptors()
         wait_until(self.is_calm)
         self.metrics = self.mount.metrics()
-        assert self.metrics["listing_bytes"] <= self.memory * 3 // 4, self.metrics
+        assert self.metrics["listing_bytes"] <= self.memory * self.world.LISTINGS_SHARE, self.metrics
 
 
 def show(line):

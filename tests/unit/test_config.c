@@ -440,8 +440,11 @@ static void test_shares_of_memory(void **state)
 		struct outcome outcome = load("/mnt", "-o", shares[i].options, NULL);
 
 		assert_int_equal(outcome.rc, 0);
-		assert_int_equal(config_memory_contents(outcome.config), shares[i].contents);
-		assert_int_equal(config_memory_listings(outcome.config), shares[i].listings);
+		assert_int_equal(config_memory_contents(outcome.config, true), shares[i].contents);
+		assert_int_equal(config_memory_listings(outcome.config, true), shares[i].listings);
+		/* What a provider does not have needs no room. */
+		assert_int_equal(config_memory_listings(outcome.config, false),
+				 shares[i].contents + shares[i].listings);
 		outcome_fini(&outcome);
 	}
 }

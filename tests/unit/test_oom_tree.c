@@ -20,7 +20,7 @@ static int set_up_tree(void **state)
 
 	set_up_with_token(state);
 	assert_int_equal(wait_room_new(&loop, TIMEOUT_MS, &room), 0);
-	assert_int_equal(tree_new(&config, fetcher, room, "binders", &tree), 0);
+	assert_int_equal(tree_new(&config, fetcher, room, &provider_ibinder, &tree), 0);
 	return 0;
 }
 
