@@ -114,6 +114,7 @@ int control_print_status(const struct control *control, struct buf *out)
 	const char *address = control->ops->address(control->provider);
 	int64_t failing_ms = fetcher_failing_since(control->fetcher);
 	char url[256];
+	int error;
 
 	tree_each_resource(control->tree, print_old, &lists);
 	buf_printf(out, "ibinderfs      " IBINDERFS_VERSION ", process %d, mounted since ",
@@ -150,8 +151,10 @@ int control_print_status(const struct control *control, struct buf *out)
 		   " in vain\n",
 		   waits->waiting, waits->waits, waits->missed);
 	buf_append(out, buf_str(&failed), failed.len);
+	/* Of too many to name the number must do. */
+	error = failed.error == -EFBIG ? 0 : failed.error;
 	buf_reset(&failed);
-	return out->error;
+	return error ? error : out->error;
 }
 
 static size_t content_bytes(const struct control *control)

@@ -216,10 +216,8 @@ static void call_limited(struct call *call, const struct http_response *response
 	struct fetcher *fetcher = call->fetch->fetcher;
 	int64_t wait_ms;
 
-	fetcher->counters.answers_limited++;
 	call->last = failure_of(call->fetch, -EBUSY, response);
-	wait_ms = fetcher_limited(fetcher, response->retry_after_ms, call->limited);
-	fetcher_narrow(fetcher, call->sent_ms);
+	wait_ms = fetcher_limited(fetcher, response, call->sent_ms, call->limited);
 	if (++call->limited >= LIMITED_TRIES) {
 		call_fail(call, -EBUSY, response, "too many requests");
 		return;
@@ -233,7 +231,7 @@ static bool call_healed(struct call *call, enum provider_refusal why)
 {
 	struct token *token = call->fetch->fetcher->token;
 
-	if (why == PROVIDER_REFUSAL_FINAL || call->healed[why] ||
+	if (why < PROVIDER_REFUSAL_TOKEN || call->healed[why] ||
 	    !token_reject(token, call->token_serial, why))
 		return false;
 	call->healed[why] = true;

@@ -91,9 +91,10 @@ void fetcher_wake(struct fetcher *fetcher);
 void fetcher_narrow(struct fetcher *fetcher, int64_t sent_ms);
 /* And to that: more again, little by little. */
 void fetcher_widen(struct fetcher *fetcher);
-/* After a 429 that asks for so long (-1: it does not say), the call's first but for so many,
- * nothing is sent for as long as is returned. */
-int64_t fetcher_limited(struct fetcher *fetcher, int64_t asked_ms, unsigned int before);
+/* Goes by a 429 to a request sent then, whose call met so many before. Returns how long that call
+ * waits, in ms; nothing else is sent in that time either. */
+int64_t fetcher_limited(struct fetcher *fetcher, const struct http_response *response,
+			int64_t sent_ms, unsigned int before);
 /* Goes by what the answer to a request sent then says of the allowance. */
 void fetcher_heed(struct fetcher *fetcher, const struct http_response *response, int64_t sent_ms);
 /* A try that began then failed on the network or with 5xx. */

@@ -12,8 +12,8 @@
 
 #define NS_PER_S 1000000000LL
 /* After a 429 that names no time, the first; "at once" is no answer to too many requests. */
-#define PAUSE_MIN_MS   1000
-#define PAUSE_LEAST_MS 200
+#define PAUSE_UNTOLD_MS 1000
+#define PAUSE_MIN_MS	200
 /* Most fetches begun and not ended, when somebody waits for the next and when nobody does: each
  * holds in memory what it received so far. */
 #define FOREGROUND_MAX 16
@@ -84,7 +84,7 @@ static void on_probe_answer(void *data, struct http_response *response)
 	}
 	fetcher_heed(fetcher, response, fetcher->probe_sent_ms);
 	if (response->status == 429)
-		fetcher_limited(fetcher, response->retry_after_ms, 0);
+		fetcher_limited(fetcher, response, fetcher->probe_sent_ms, 0);
 	fetcher_note_success(fetcher); /* whatever it says, it is there */
 }
 
@@ -320,12 +320,17 @@ static void pause_for(struct fetcher *fetcher, int64_t wait_ms)
 		fetcher->pause_until_ms = until_ms;
 }
 
-int64_t fetcher_limited(struct fetcher *fetcher, int64_t asked_ms, unsigned int before)
+int64_t fetcher_limited(struct fetcher *fetcher, const struct http_response *response,
+			int64_t sent_ms, unsigned int before)
 {
-	int64_t wait_ms = asked_ms >= 0 ? asked_ms : loop_jitter_ms(PAUSE_MIN_MS << before);
+	int64_t wait_ms = response->retry_after_ms;
 
-	if (wait_ms < PAUSE_LEAST_MS)
-		wait_ms = PAUSE_LEAST_MS;
+	if (wait_ms < 0)
+		wait_ms = loop_jitter_ms(PAUSE_UNTOLD_MS << before);
+	if (wait_ms < PAUSE_MIN_MS)
+		wait_ms = PAUSE_MIN_MS;
+	fetcher->counters.answers_limited++;
+	fetcher_narrow(fetcher, sent_ms);
 	pause_for(fetcher, wait_ms);
 	return wait_ms;
 }

@@ -58,8 +58,12 @@ static int slot_fill(struct fs *fs, const struct open_handle *handle, fuse_ino_t
 		slot->name = fixed.name;
 		slot->param.ino = fixed.ino;
 		slot->param.entry_timeout = FS_FIXED_TIMEOUT_S;
-		return fs_fixed_attr(fs, slot->param.ino, &slot->param.attr,
-				     &slot->param.attr_timeout);
+		if (plus)
+			return fs_fixed_attr(fs, fixed.ino, &slot->param.attr,
+					     &slot->param.attr_timeout);
+		slot->param.attr.st_ino = fs_shown_ino(fixed.ino);
+		slot->param.attr.st_mode = fs_is_control_file(fixed.ino) ? S_IFREG : S_IFDIR;
+		return 0;
 	}
 	entry = fs_view_entry(view, handle->dir.listing, handle->dir.index, index);
 	if (!entry)

@@ -101,7 +101,7 @@ static int control_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr)
 	error = control_text(fs, ino, &text);
 	fs_attr_fill(fs, attr, ino, S_IFREG, fs->started_wall_ns, (off_t)text.len);
 	buf_reset(&text);
-	return error;
+	return error ? -ENOMEM : 0;
 }
 
 int fs_fixed_attr(struct fs *fs, fuse_ino_t ino, struct stat *attr, double *ret_timeout_s)

@@ -59,9 +59,9 @@ struct provider_grant {
 /* What a refusal (4xx but 429) says beside that. */
 enum provider_refusal {
 	PROVIDER_REFUSAL_FINAL,	  /* nothing: to ask again would not help */
+	PROVIDER_REFUSAL_UNREAD,  /* there was no memory to see */
 	PROVIDER_REFUSAL_TOKEN,	  /* that the token is no good */
 	PROVIDER_REFUSAL_ADDRESS, /* that requests are sent to a wrong address */
-	PROVIDER_REFUSAL_UNREAD,  /* there was no memory to see */
 };
 
 /* What an answer says of the requests that may still be sent. */

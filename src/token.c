@@ -84,29 +84,6 @@ static void enter(struct token *token, enum token_state state, int64_t timer_ms)
 	token->changed(token->data);
 }
 
-static void granted(struct token *token)
-{
-	const struct provider_grant *grant = &token->grant;
-	int64_t now_ms = loop_now_ms();
-
-	if (!grant->token.value && !token->bearer.value) {
-		ask(token, false); /* the one that was to stay was refused meanwhile */
-		return;
-	}
-	if (grant->token.value) {
-		secret_move(&token->bearer, &token->grant.token);
-		token->dead_ms = token->granted_ms + grant->life_ms - grant->life_ms / MARGIN_PART;
-		/* Jitter only towards earlier: 70 to 80 % of the life. */
-		token->renew_ms = token->granted_ms + grant->life_ms * 8 / 10 -
-				  random() % (grant->life_ms / 10 + 1);
-	}
-	token->serial++;
-	token->misled = false;
-	token->backoff_ms = 0;
-	token->error = 0;
-	enter(token, TOKEN_HELD, token->renew_ms > now_ms ? token->renew_ms - now_ms : 1);
-}
-
 /* Whether a text holds the beginning of a secret, or all of a short one. */
 static bool reveals(const char *text, const struct secret *secret)
 {
@@ -162,6 +139,36 @@ static void failed(struct token *token, int error, const struct http_response *r
 		token->backoff_ms = BACKOFF_MAX_MS;
 	wait_ms = loop_jitter_ms(token->backoff_ms);
 	enter(token, TOKEN_BACKING_OFF, wait_ms > asked_ms ? wait_ms : asked_ms);
+}
+
+static void granted(struct token *token)
+{
+	const struct provider_grant *grant = &token->grant;
+	int64_t now_ms = loop_now_ms();
+
+	if (!grant->token.value && !token->bearer.value) {
+		ask(token, false); /* the one that was to stay was refused meanwhile */
+		return;
+	}
+	if (grant->token.value) {
+		int64_t dead_ms = token->granted_ms + grant->life_ms - grant->life_ms / MARGIN_PART;
+
+		if (dead_ms <= now_ms) {
+			token->grant.problem = "the token expired before its address was known";
+			failed(token, -ETIMEDOUT, NULL);
+			return;
+		}
+		secret_move(&token->bearer, &token->grant.token);
+		token->dead_ms = dead_ms;
+		/* Jitter only towards earlier: 70 to 80 % of the life. */
+		token->renew_ms = token->granted_ms + grant->life_ms * 8 / 10 -
+				  random() % (grant->life_ms / 10 + 1);
+	}
+	token->serial++;
+	token->misled = false;
+	token->backoff_ms = 0;
+	token->error = 0;
+	enter(token, TOKEN_HELD, token->renew_ms > now_ms ? token->renew_ms - now_ms : 1);
 }
 
 static void converse(struct token *token);

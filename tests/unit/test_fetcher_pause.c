@@ -218,7 +218,9 @@ static void test_a_probe_that_is_too_much_pauses_everything(void **state)
 	REFUSES(TOP_URL, 1, 429);
 	skip_until_request(100);
 	RUN_UNTIL(&loop, !fetcher_breaker_open(fetcher));
-	assert_in_range(fetcher_pause_ms(fetcher), 500, 1300);
+	assert_in_range(fetcher_pause_ms(fetcher), 1, 1250);
+	assert_true(loop_now_ms() + fetcher_pause_ms(fetcher) - server.latest_ms >= 750);
+	assert_int_equal(fetcher_counters(fetcher)->answers_limited, 1);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_with_token, tear_down)

@@ -8,6 +8,7 @@
 
 #include "oom.h"
 
+#include "control.h"
 #include "fetch_fixture.h"
 #include "tree_internal.h"
 
@@ -97,6 +98,42 @@ static void test_what_cannot_be_remembered_is_not_evicted(void **state)
 	assert_int_equal(tree_counters(tree)->evictions, 1);
 }
 
+/* Whole, or not at all: a status that lacks what failed would mislead. */
+static void test_a_status_is_whole(void **state)
+{
+	const struct config config = {.auth_url = (char *)"http://127.0.0.1", .memory = 16 << 20};
+	struct control control = {
+		.config = &config,
+		.ops = &provider_ibinder,
+		.provider = provider,
+		.fetcher = fetcher,
+		.tree = tree,
+		.room = room,
+		.failures = &failures,
+	};
+	struct buf whole = BUF_INIT(CONTROL_TEXT_MAX);
+	const struct listing *listing;
+	int error = -ENOMEM;
+
+	(void)state;
+	REFUSES(TOP_URL, 1, 404);
+	assert_int_equal(tree_access(tree, tree_top(tree), TREE_ALL, false, &listing), -EAGAIN);
+	RUN_UNTIL(&loop, failures.total == 1);
+	assert_int_equal(control_print_status(&control, &whole), 0);
+	assert_non_null(strstr(whole.data, "last fetch failed with ENOENT"));
+	for (unsigned long at = 1; error; at++) {
+		struct buf text = BUF_INIT(CONTROL_TEXT_MAX);
+
+		short_of_memory(at, false);
+		error = control_print_status(&control, &text);
+		assert_int_equal(oom_failed > 0 ? -ENOMEM : 0, error);
+		if (!error)
+			assert_string_equal(text.data, whole.data);
+		buf_reset(&text);
+	}
+	buf_reset(&whole);
+}
+
 /* The server is not to blame: neither it nor users are made to wait for long. */
 static void test_a_token_comes_as_soon_as_there_is_memory(void **state)
 {
@@ -130,6 +167,8 @@ int main(void)
 						set_up_tree, tear_down_tree),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_remembered_is_not_evicted,
 						set_up_tree, tear_down_tree),
+		cmocka_unit_test_setup_teardown(test_a_status_is_whole, set_up_tree,
+						tear_down_tree),
 		cmocka_unit_test_setup_teardown(test_a_token_comes_as_soon_as_there_is_memory,
 						set_up_tree, tear_down_tree),
 	};
