@@ -252,29 +252,17 @@ static void rest_until(int64_t ms)
 		pause_until_ms = ms;
 }
 
-/* Of the right answer that is being given, before it was: fetches and allocations that failed. */
-static bool is_giving;
-static uint64_t failed_before;
-static uint64_t starved_before;
-
-void transport_note(void)
-{
-	if (!is_giving || troubled || memory_failures != starved_before ||
-	    fetcher_counters(engine.fetcher)->fetches_failed == failed_before)
-		return;
-	CHECK(vendor->places->may_differ && vendor->places->may_differ(),
-	      "a right answer is refused");
-	troubled = true;
-}
-
+/* No fetch may fail of that. */
 static void end_rightly(struct http_transfer *transfer, struct http_response *response)
 {
-	is_giving = response->status == 200;
-	failed_before = fetcher_counters(engine.fetcher)->fetches_failed;
-	starved_before = memory_failures;
+	bool is_right = response->status == 200 && !troubled;
+	uint64_t failed = fetcher_counters(engine.fetcher)->fetches_failed;
+	uint64_t starvations = memory_failures;
+
 	transport_end(transfer, response);
-	transport_note();
-	is_giving = false;
+	CHECK(!is_right || memory_failures != starvations ||
+		      fetcher_counters(engine.fetcher)->fetches_failed == failed,
+	      "a right answer is refused");
 }
 
 static bool answer_rightly(struct http_transfer *transfer)
