@@ -55,6 +55,7 @@ struct provider_task {
 	uint64_t furthest;    /* offset of the furthest page that was answered */
 	uint64_t end;	      /* of contents, as far as known; UINT64_MAX before */
 	size_t found;	      /* contents so far */
+	bool is_torn;	      /* the pages do not belong together: all are to be read again */
 	bool is_reread;
 };
 

@@ -220,8 +220,8 @@ static int add_object(struct provider_task *task, struct json content)
  *
  * No answer tells how many contents there are, nor that some came or went while pages were read,
  * when one may slip from a page not yet read to one already read. So each page begins with the
- * last content of the one before it: if it does not, all are read once more, and what is there
- * already is skipped. */
+ * last content of the one before it: if it does not, or one that is to go on has nothing new, all
+ * are read once more, and what is there already is skipped. */
 
 /* How many contents a page has in common with the next. */
 static uint64_t overlap(const struct provider_task *task)
@@ -308,7 +308,7 @@ static bool is_seamless(struct provider_task *task)
 static void maybe_reread(struct provider_task *task)
 {
 	if (task->answered < task->page_count || task->offset + overlap(task) < task->end ||
-	    task->is_reread || is_seamless(task))
+	    task->is_reread || (!task->is_torn && is_seamless(task)))
 		return;
 	task->is_reread = true;
 	task->page_count = 0;
@@ -334,8 +334,14 @@ static int note_page(struct provider_task *task, const struct inbenta_page *page
 		task->furthest = page->offset;
 	/* It would go on for ever. The second time little is new, but the end is known about. */
 	if (more && (count <= (page->offset ? overlap(task) : 0) ||
-		     (is_old && (!task->is_reread || page->offset / 2 >= task->found))))
+		     (is_old && task->is_reread && page->offset / 2 >= task->found)))
 		return -EBADMSG;
+	/* The first time others may have come before it: no further. */
+	if (more && is_old && !task->is_reread) {
+		task->is_torn = true;
+		task->end = 0;
+		more = false;
+	}
 	if (!more && end < task->end)
 		task->end = end;
 	if (page->offset == 0) {

@@ -3,7 +3,7 @@
  *   engine [--seconds=N | --schedules=N]     from a seed that is printed
  *   engine SEED...                           these alone; also SEED=n in the environment
  *
- * The seed chooses the provider, unless --provider=NAME goes before: then schedules are others.
+ * The seed chooses the provider; with --provider=NAME before them all seeds are that one's.
  *
  * A schedule makes an organisation and a configuration, then asks, answers, fails, changes, forgets
  * and lets time pass as chance has it; at quiet points all is read and compared; at the end nothing

@@ -179,9 +179,6 @@ void transport_reset(void);
 unsigned transport_waiting(void);
 /* Answers the one at `index`; true if as a good server would. */
 bool transport_answer(unsigned index, enum outcome outcome);
-/* Before an answer of the engine's is looked at: whether a fetch has just failed of a right answer.
- * What was there before is shown then, without an error. */
-void transport_note(void);
 /* When the first of them runs out of time, in clock_ms; INT64_MAX: none waits. */
 int64_t transport_deadline_ms(void);
 void transport_expire(void);

@@ -182,8 +182,10 @@ static bool is_allowed(struct http_transfer *transfer)
 	left_s = (period_end_ms - clock_boot_ms() + 999) / 1000;
 	tell(transfer, server.is_quota, used, server.limit, left_s);
 	tell(transfer, !server.is_quota, 1, ANOTHER_LIMIT, server.period_ms / 1000);
-	/* Who is told that will rest, past its deadline perhaps. */
-	troubled = troubled || used == server.limit;
+	/* Who is told that none are left will rest; past its deadline, if that comes first. */
+	troubled = troubled || is_over ||
+		   (used == server.limit && server.usage != USAGE_GARBAGE &&
+		    left_s * 1000 >= config.timeout_ms);
 	if (!is_over)
 		return true;
 	transfer->status = 429;

@@ -130,7 +130,6 @@ static struct fuse_req *answered(fuse_req_t req)
 	waiting--;
 	if (req->handle)
 		req->handle->busy--;
-	transport_note();
 	if (clock_ms - req->asked_ms >= config.timeout_ms)
 		troubled = true; /* it was waited for in vain: what is old is shown */
 	return req;

@@ -232,14 +232,6 @@ static bool is_certain(const struct place *place, uint64_t since)
 	return place->type != PLACE_DOCUMENT || !place_is_listed(place) || !may_slip(since);
 }
 
-/* A page that brings nothing new, and says that there are more, is taken for one of an endless
- * list.
- */
-static bool may_differ(void)
-{
-	return knowledge.moved_count > 0 && knowledge.moved[knowledge.moved_count - 1] > quiet_seq;
-}
-
 /* --- At a quiet point --- */
 
 static void settle_cuts(bool (*is_listed)(const struct place *place))
@@ -345,7 +337,6 @@ const struct vendor_places places_inbenta = {
 	.stood = stood,
 	.is_certain = is_certain,
 	.may_slip = may_slip,
-	.may_differ = may_differ,
 	.inside = inside,
 	.print = print,
 	.links = links_now,

@@ -18,6 +18,10 @@
 
 #define TOKENS_MAX 8192
 
+/* The least rest after a 429: that names no time, less its jitter; and that names one. */
+#define REST_MIN_MS   750
+#define REST_LEAST_MS 200
+
 static struct http_transfer *transfers[TRANSFERS_MAX];
 static unsigned transfer_count;
 static unsigned token_given;
@@ -252,29 +256,25 @@ static void rest_until(int64_t ms)
 		pause_until_ms = ms;
 }
 
-/* Of the right answer that is being given, before it was: fetches and allocations that failed. */
-static bool is_giving;
-static uint64_t failed_before;
-static uint64_t starved_before;
-
-void transport_note(void)
+/* After a 429 that asks for so long (-1: it does not say). */
+static void rest_after(int64_t retry_after_ms)
 {
-	if (!is_giving || troubled || memory_failures != starved_before ||
-	    fetcher_counters(engine.fetcher)->fetches_failed == failed_before)
-		return;
-	CHECK(vendor->places->may_differ && vendor->places->may_differ(),
-	      "a right answer is refused");
-	troubled = true;
+	int64_t least_ms = retry_after_ms < 0 ? REST_MIN_MS : REST_LEAST_MS;
+
+	rest_until(clock_boot_ms() + (retry_after_ms > least_ms ? retry_after_ms : least_ms));
 }
 
+/* No fetch may fail of that. */
 static void end_rightly(struct http_transfer *transfer, struct http_response *response)
 {
-	is_giving = response->status == 200;
-	failed_before = fetcher_counters(engine.fetcher)->fetches_failed;
-	starved_before = memory_failures;
+	bool is_right = response->status == 200 && !troubled;
+	uint64_t failed = fetcher_counters(engine.fetcher)->fetches_failed;
+	uint64_t starvations = memory_failures;
+
 	transport_end(transfer, response);
-	transport_note();
-	is_giving = false;
+	CHECK(!is_right || memory_failures != starvations ||
+		      fetcher_counters(engine.fetcher)->fetches_failed == failed,
+	      "a right answer is refused");
 }
 
 static bool answer_rightly(struct http_transfer *transfer)
@@ -295,7 +295,7 @@ static bool answer_rightly(struct http_transfer *transfer)
 		transfer->answer = BUF_INIT(HTTP_BODY_MAX);
 		if (transfer->status == 429) {
 			rest_until(transfer->rest_until_ms);
-			rest_until(clock_boot_ms() + transfer->retry_after_ms);
+			rest_after(transfer->retry_after_ms);
 		}
 		end_rightly(transfer, &(struct http_response){
 					      .status = transfer->status,
@@ -308,9 +308,8 @@ static bool answer_rightly(struct http_transfer *transfer)
 
 static void answer_limited(struct http_transfer *transfer, int64_t retry_after_ms)
 {
-	if (transfer->http->kind == HTTP_API && !vendor->gate->is_token(transfer) &&
-	    retry_after_ms > 0)
-		rest_until(clock_boot_ms() + retry_after_ms);
+	if (transfer->http->kind == HTTP_API && !vendor->gate->is_token(transfer))
+		rest_after(retry_after_ms);
 	transport_end_with_text(transfer, 429, retry_after_ms, "{\"title\":\"Too many requests\"}");
 }
 
@@ -319,11 +318,14 @@ static void answer_refusing(struct http_transfer *transfer, const struct refusal
 	const struct refusal *refusal =
 		&refusals->list[refusals->count > 1 ? rng_below(refusals->count) : 0];
 	bool is_client = refusals == &vendor->gate->client && transfer->body;
+	int64_t before_ms = refused_until_ms;
 	uint64_t starvations = memory_failures;
 
-	transport_end_with_text(transfer, refusal->status, -1, refusal->body);
-	if (is_client && memory_failures == starvations)
+	if (is_client)
 		refused_until_ms = clock_ms + TOKEN_REFUSED_MS;
+	transport_end_with_text(transfer, refusal->status, -1, refusal->body);
+	if (memory_failures != starvations) /* it may not have been understood */
+		refused_until_ms = before_ms;
 }
 
 static void answer_cut(struct http_transfer *transfer)

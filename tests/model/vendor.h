@@ -88,9 +88,6 @@ struct vendor {
 		bool (*is_certain)(const struct place *place, uint64_t since);
 		/* Whether a document can have, since then. NULL: that would have been noticed. */
 		bool (*may_slip)(uint64_t since);
-		/* Whether right answers to one fetch may have been at odds with each other since
-		 * the latest quiet point, so that it fails. NULL: it never does. */
-		bool (*may_differ)(void);
 		/* For good; that is believed for a while, however short ttl is. Or NULL. */
 		bool (*is_gone)(const struct place *place);
 		/* At a quiet point: all that stands in a directory; */

@@ -214,6 +214,22 @@ static void test_what_moved_between_pages_is_found_in_a_second_reading(void **st
 	    {PAGE("4", "3"), RESULTS(C("4") "," C("5"), "false")});
 	assert_int_equal(contents_in(&run), 6);
 	run_fini(&run);
+	/* It comes while a gap is filled, which is all old then; */
+	RUN(&run, NO_CATEGORIES,
+	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("4") "," C("5") "," C("6"), "true")},
+	    {PAGE("2", "5"), RESULTS(C("5") "," C("6"), "true")},
+	    {PAGE("4", "0"), RESULTS(C("0") "," C("1") "," C("2") "," C("3"), "true")},
+	    {PAGE("4", "3"), RESULTS(C("3") "," C("4") "," C("5") "," C("6"), "true")},
+	    {PAGE("4", "6"), RESULTS(C("6") "," C("7"), "false")});
+	assert_int_equal(contents_in(&run), 8);
+	run_fini(&run);
+	/* or between pages of one, which no seam shows. */
+	RUN(&run, NO_CATEGORIES, {PAGE("4", "0"), RESULTS(C("1"), "true")},
+	    {PAGE("1", "1"), RESULTS(C("1"), "true")}, {PAGE("1", "0"), RESULTS(C("0"), "true")},
+	    {PAGE("1", "1"), RESULTS(C("1"), "true")}, {PAGE("1", "2"), RESULTS(C("2"), "false")});
+	assert_int_equal(contents_in(&run), 3);
+	run_fini(&run);
 }
 
 /* Everything is known in it, so that nothing new comes is no reason to stop; an end there is. */
@@ -237,6 +253,7 @@ static void test_a_second_reading_without_end_is_refused(void **state)
 
 static void test_pages_that_cannot_be_are_refused(void **state)
 {
+#define SAME RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")
 	static const char *const wrong[] = {
 		"",
 		"[]",
@@ -261,10 +278,14 @@ static void test_pages_that_cannot_be_are_refused(void **state)
 		RUN(&run, NO_CATEGORIES, {PAGE("4", "0"), wrong[i]});
 		assert_int_equal(run.error, -EBADMSG);
 	}
-	/* The same page again and again, and always more. */
-	RUN(&run, NO_CATEGORIES,
-	    {PAGE("4", "0"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")},
-	    {PAGE("4", "3"), RESULTS(C("1") "," C("2") "," C("3") "," C("4"), "true")});
+	/* The same page again and again, and always more: no second reading ends either. */
+	RUN(&run, NO_CATEGORIES, {PAGE("4", "0"), SAME}, {PAGE("4", "3"), SAME},
+	    {PAGE("4", "0"), SAME}, {PAGE("4", "3"), SAME}, {PAGE("4", "6"), SAME},
+	    {PAGE("4", "9"), SAME}, {PAGE("4", "12"), SAME});
+	assert_int_equal(run.error, -EBADMSG);
+	RUN(&run, NO_CATEGORIES, {PAGE("4", "0"), RESULTS(C("1"), "true")},
+	    {PAGE("1", "1"), RESULTS(C("1"), "true")}, {PAGE("1", "0"), RESULTS(C("1"), "true")},
+	    {PAGE("1", "1"), RESULTS(C("1"), "true")}, {PAGE("1", "2"), RESULTS(C("1"), "true")});
 	assert_int_equal(run.error, -EBADMSG);
 	RUN(&run, {CATEGORIES, "{\"results\":[{\"id\":{}}]}"}, {PAGE("4", "0"), ""});
 	assert_int_equal(run.error, -EBADMSG);
