@@ -229,12 +229,17 @@ static void call_limited(struct call *call, const struct http_response *response
 /* The token, or the address that came with it, may be no good: then another try with a new one. */
 static bool call_healed(struct call *call, enum provider_refusal why)
 {
-	struct token *token = call->fetch->fetcher->token;
+	struct fetcher *fetcher = call->fetch->fetcher;
 
-	if (why < PROVIDER_REFUSAL_TOKEN || call->healed[why] ||
-	    !token_reject(token, call->token_serial, why))
+	if (why < PROVIDER_REFUSAL_TOKEN)
 		return false;
-	call->healed[why] = true;
+	/* What was replaced under way is no second refusal; but that must not go on for ever. */
+	if (!token_is_replaced(fetcher->token, call->token_serial) ||
+	    loop_now_ms() >= call->first_ms + fetcher->timeout_ms) {
+		if (call->healed[why] || !token_reject(fetcher->token, call->token_serial, why))
+			return false;
+		call->healed[why] = true;
+	}
 	call_again(call, 0);
 	return true;
 }

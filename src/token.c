@@ -300,12 +300,17 @@ const struct secret *token_get(struct token *token, uint64_t *ret_serial)
 	return NULL;
 }
 
+bool token_is_replaced(const struct token *token, uint64_t serial)
+{
+	return !token->bearer.value || serial != token->serial;
+}
+
 bool token_reject(struct token *token, uint64_t serial, enum provider_refusal why)
 {
 	bool is_address = why == PROVIDER_REFUSAL_ADDRESS;
 	int64_t now_ms = loop_now_ms();
 
-	if (!token->bearer.value || serial != token->serial)
+	if (token_is_replaced(token, serial))
 		return true;
 	/* Addresses may change with the token that is being asked for, and that this one is wrong
 	 * may be known already. */

@@ -45,6 +45,9 @@ void token_retry(struct token *token);
 /* The token to send, or NULL while there is none alive. `ret_serial` names it for token_reject.
  * Valid until the loop runs again. */
 const struct secret *token_get(struct token *token, uint64_t *ret_serial);
+/* Whether that is not the token that is held: what the server says of it says nothing of the next.
+ */
+bool token_is_replaced(const struct token *token, uint64_t serial);
 /* The server refused a request with that token. If that is still the current one: drops it, or
  * (PROVIDER_REFUSAL_ADDRESS) holds it back until it is known where requests go, and asks anew.
  * False when that was tried less than TOKEN_REJECT_PAUSE_MS ago: it does not help. */

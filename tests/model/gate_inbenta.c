@@ -205,7 +205,7 @@ static void refuse(struct http_transfer *transfer, int status, const char *text)
 	buf_append_str(&transfer->answer, text);
 }
 
-/* A call that meets two wrong addresses is given up. */
+/* A call that meets two wrong addresses is given up, unless the second was replaced meanwhile. */
 static bool was_refused(const char *target)
 {
 	unsigned at = refused_count++ % COUNT(refused);
@@ -231,7 +231,7 @@ static void answer(struct http_transfer *transfer)
 	is_gone = server.old_is_404 && strncmp(target, "/contents/", 10) == 0;
 	if (address < address_oldest && !(is_gone && transport_is_well)) {
 		refuse(transfer, server.old_is_404 ? 404 : 403, server.old_is_404 ? "" : NO_PAIR);
-		troubled = troubled || is_gone || was_refused(target);
+		troubled = troubled || is_gone || (was_refused(target) && address == address_given);
 	} else if (!transport_believes(transfer->token)) {
 		refuse(transfer, server.dead_is_401 ? 401 : 403,
 		       server.dead_is_401 ? UNAUTHORIZED : DENIED);

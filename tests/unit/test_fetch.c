@@ -349,6 +349,24 @@ static void test_a_401_that_a_new_token_does_not_cure(void **state)
 	assert_int_equal(fetch(NULL), 0);
 }
 
+/* They are of tokens that are no longer held. */
+static void test_a_401_of_what_was_replaced_under_way_does_not_count(void **state)
+{
+	(void)state;
+	HOLDS(TOP_URL, 3);
+	start(0, NULL, true);
+	for (unsigned tries = 1; tries <= 3; tries++) {
+		RUN_UNTIL(&loop, server_waiting(&server) == 1);
+		renew();
+		RUN_UNTIL(&loop, tokens_granted == tries + 1);
+		run_for(&loop, 20);
+		for (unsigned i = 0; i < server.seen_count; i++)
+			server_answer(&server.seen[i], 401, "", "");
+	}
+	assert_int_equal(await(0), 0);
+	assert_int_equal(requests(), 4);
+}
+
 /* However far apart the refusals are. */
 static void test_a_slow_401_heals_once_as_well(void **state)
 {
@@ -501,6 +519,7 @@ int main(void)
 		TEST(test_a_401_heals_once),
 		TEST(test_many_401_cost_one_token),
 		TEST(test_a_401_that_a_new_token_does_not_cure),
+		TEST(test_a_401_of_what_was_replaced_under_way_does_not_count),
 		TEST(test_a_slow_401_heals_once_as_well),
 		TEST_BARE(test_a_client_that_is_refused),
 		TEST(test_cancelled_at_once),
