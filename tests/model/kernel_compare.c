@@ -160,7 +160,7 @@ static void compare_time(int d, const struct fuse_req *found)
 		found->attr.st_mtim.tv_sec * 1000 * NS_PER_MS + found->attr.st_mtim.tv_nsec;
 	bool may_be_new = !seen[d].valid || seen[d].part != now->binder;
 	/* What was missing from a listing is as good as new to the next. */
-	bool has_slipped = vendor->places->may_slip && vendor->places->may_slip(seen[d].seq);
+	bool has_slipped = vendor->places->may_slip(now->binder, seen[d].seq);
 	int64_t since_ns = begun_wall_ns;
 
 	if (!may_be_new && seen[d].state == object->count - 1 &&

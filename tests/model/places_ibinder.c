@@ -114,6 +114,12 @@ static bool is_certain(const struct place *place, uint64_t since)
 	return true;
 }
 
+/* As many that came as went leave the number of all as it was, which is all that pages tell. */
+static bool may_slip(int part, uint64_t since)
+{
+	return ibinder.came[part] >= since && ibinder.went[part] >= since;
+}
+
 /* Whether it stood there all the time since then. */
 static bool stood(const struct place *place, uint64_t since)
 {
@@ -282,6 +288,7 @@ const struct vendor_places places_ibinder = {
 	.states = states_of,
 	.stood = stood,
 	.is_certain = is_certain,
+	.may_slip = may_slip,
 	.is_gone = is_gone,
 	.inside = inside,
 	.print = print,

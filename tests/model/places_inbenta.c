@@ -218,10 +218,11 @@ static bool stood(const struct place *place, uint64_t since)
 
 /* The API has no snapshots: contents may slip from a page not yet read to one already read. Once
  * that is noticed, and all is read again; but pages of one have nothing in common. */
-static bool may_slip(uint64_t since)
+static bool may_slip(int part, uint64_t since)
 {
 	unsigned moves = 0;
 
+	(void)part;
 	for (unsigned i = 0; i < knowledge.moved_count; i++)
 		moves += knowledge.moved[i] >= since;
 	return moves > (config.page_size > 1 && knowledge.page_max > 1);
@@ -229,7 +230,7 @@ static bool may_slip(uint64_t since)
 
 static bool is_certain(const struct place *place, uint64_t since)
 {
-	return place->type != PLACE_DOCUMENT || !place_is_listed(place) || !may_slip(since);
+	return place->type != PLACE_DOCUMENT || !place_is_listed(place) || !may_slip(0, since);
 }
 
 /* --- At a quiet point --- */

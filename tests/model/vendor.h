@@ -86,8 +86,8 @@ struct vendor {
 		bool (*stood)(const struct place *place, uint64_t since);
 		/* and can have slipped through no listing. */
 		bool (*is_certain)(const struct place *place, uint64_t since);
-		/* Whether a document can have, since then. NULL: that would have been noticed. */
-		bool (*may_slip)(uint64_t since);
+		/* Whether a document in that part can have, since then. */
+		bool (*may_slip)(int part, uint64_t since);
 		/* For good; that is believed for a while, however short ttl is. Or NULL. */
 		bool (*is_gone)(const struct place *place);
 		/* At a quiet point: all that stands in a directory; */

@@ -35,11 +35,13 @@ static void reset(void)
 static void change_document(struct object *object)
 {
 	struct state *state = world_change_object(object);
+	int before = state->binder;
 
-	ibinder.moved[state->binder] = now_seq;
+	ibinder.moved[before] = now_seq;
 	switch (rng_below(6)) {
 	case 0:
 		state->there = !state->there;
+		*(state->there ? &ibinder.came[before] : &ibinder.went[before]) = now_seq;
 		break;
 	case 1:
 		state->name++;
@@ -47,6 +49,10 @@ static void change_document(struct object *object)
 	case 2:
 		state->binder = (int)rng_below(BINDERS);
 		ibinder.moved[state->binder] = now_seq;
+		if (state->there && state->binder != before) {
+			ibinder.went[before] = now_seq;
+			ibinder.came[state->binder] = now_seq;
+		}
 		/* fall through */
 	case 3:
 		state->folder = (int)rng_below(FOLDERS + 1) - 1;

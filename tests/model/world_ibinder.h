@@ -13,7 +13,9 @@ _Static_assert(BINDERS == PARTS_MAX, "each has a key");
 extern struct ibinder {
 	struct object binders[BINDERS];
 	struct object folders[BINDERS][FOLDERS];
-	uint64_t moved[BINDERS]; /* when documents last came or went */
+	uint64_t moved[BINDERS]; /* when documents last changed, */
+	uint64_t came[BINDERS];	 /* came, */
+	uint64_t went[BINDERS];	 /* and went */
 	bool tells_tabs;	 /* documents name their folder as their tab, too */
 } ibinder;
 
