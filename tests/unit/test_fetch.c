@@ -367,6 +367,25 @@ static void test_a_401_of_what_was_replaced_under_way_does_not_count(void **stat
 	assert_int_equal(requests(), 4);
 }
 
+/* A server that refuses later than tokens live would be asked for ever. */
+static void test_what_was_replaced_counts_past_the_timeout(void **state)
+{
+	(void)state;
+	HOLDS(TOP_URL, FOREVER);
+	start(0, NULL, true);
+	for (unsigned tries = 1; tries <= 2; tries++) {
+		RUN_UNTIL(&loop, server_waiting(&server) == 1);
+		clock_sleep(TIMEOUT_MS);
+		renew();
+		RUN_UNTIL(&loop, tokens_granted == tries + 1);
+		run_for(&loop, 20);
+		assert_int_equal(requests(), tries);
+		server_answer(&server.seen[server.seen_count - 2], 401, "", "");
+	}
+	assert_int_equal(await(0), -EACCES);
+	assert_int_equal(requests(), 2);
+}
+
 /* However far apart the refusals are. */
 static void test_a_slow_401_heals_once_as_well(void **state)
 {
@@ -520,6 +539,7 @@ int main(void)
 		TEST(test_many_401_cost_one_token),
 		TEST(test_a_401_that_a_new_token_does_not_cure),
 		TEST(test_a_401_of_what_was_replaced_under_way_does_not_count),
+		TEST(test_what_was_replaced_counts_past_the_timeout),
 		TEST(test_a_slow_401_heals_once_as_well),
 		TEST_BARE(test_a_client_that_is_refused),
 		TEST(test_cancelled_at_once),
