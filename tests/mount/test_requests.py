@@ -191,11 +191,15 @@ def test_who_walks_finds_the_next_binders_fetched(many, command):
     with mounted(many) as mount:
         wait_for_token(many)
         many.fault("drive", "hang", times=1)
+        binder = sorted(by_another(os.listdir, mount / "binders"))[0]
+        first = subprocess.Popen(["ls", str(mount / "binders" / binder)], stdout=subprocess.DEVNULL)
+        wait_until(lambda: api_requests(many).get("drive") == 1)  # so that it is this one that hangs
         walk = subprocess.Popen(commands_on(str(mount / "binders"))[command], stdout=subprocess.DEVNULL)
         wait_until(lambda: mount.metrics()["listings"] == 1 + AHEAD)  # though the first one hangs
         assert api_requests(many)["search"] == 1 + AHEAD
         many.clear()
         assert walk.wait(20) in (0, 1)  # grep finds nothing
+        assert first.wait(20) == 0
         many.settle()
         once = {"binders": 1, "token": 1, "drive": 12, "metadataelements": 12, "search": 12, "subfolders": 24}
         assert {**api_requests(many), "drive": 12} == once  # what hung was asked for again
